@@ -1,0 +1,206 @@
+"""The report: one HTML page that carries its pictures, and the same figures as JSON beside it. Needs the extra report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from importlib import resources
+from pathlib import Path
+
+from mailweir.models.evaluation.evaluate import EntityFigures, Evaluation, Latency
+from mailweir.models.evaluation.heads import HeadFigures, Sliced
+from mailweir.models.evaluation.markup import Cell, Row, bar, figure, interval, number, picture, table
+from mailweir.models.evaluation.pictures import confusion_png, coverage_png, reliability_png
+from mailweir.models.evaluation.tally import LabelFigures, Measured
+from mailweir.models.evaluation.worst import WorstError
+
+__all__ = ["FIGURES", "PAGE", "write_report"]
+
+PAGE, FIGURES = "index.html", "evaluation.json"
+
+_SLICE_TITLES = ("", "rows", "macro-F1", "micro-F1", "macro precision", "macro recall", "without a mistake")
+
+
+def write_report(folder: Path, evaluation: Evaluation, data: str) -> Path:
+    """Write page and figures into `folder`, which is made if need be; `data` names what was answered. The page's path.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / FIGURES).write_bytes(evaluation.encode() + b"\n")
+    (folder / PAGE).write_text("\n".join(_page(evaluation, data)) + "\n", encoding="utf-8")
+    return folder / PAGE
+
+
+def _page(evaluation: Evaluation, data: str) -> Iterator[str]:
+    model = f"{evaluation.model.name} {evaluation.model.version}"
+    css = resources.files("mailweir.models.evaluation").joinpath("page.css").read_text(encoding="utf-8")
+    yield '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">'
+    yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    yield f"<title>{escape(model)} on {escape(data)}</title>\n<style>\n{css}</style>\n</head>\n<body>"
+    yield f"<h1>Bundle {escape(model)}</h1>"
+    yield f'<p class="quiet">on {evaluation.rows:,} annotated rows of {escape(data)}; taxonomy {escape(evaluation.taxonomy.name)}</p>'
+    yield _navigation(evaluation)
+    yield from _overview(evaluation)
+    for name, head in evaluation.heads.items():
+        yield from _head(name, head)
+    if evaluation.entities:
+        yield from _entities(evaluation.entities)
+    yield from _latency(evaluation.latency)
+    yield from _worst(evaluation.worst)
+    yield from _reading(evaluation)
+    yield "</body>\n</html>"
+
+
+def _navigation(evaluation: Evaluation) -> str:
+    names = [*evaluation.heads, *(["entities"] if evaluation.entities else []), "latency", "errors", "reading"]
+    links = (f'<a href="#{escape(name)}">{escape(name)}</a>' for name in names)
+    return f"<nav>{' '.join(links)}</nav>"
+
+
+def _overview(evaluation: Evaluation) -> Iterator[str]:
+    def row(name: str, head: HeadFigures) -> Row:
+        found, sure = head.figures.all, head.coverage
+        cells = [number(v) for v in (sure.accuracy_at_80, sure.accepted, sure.accuracy_accepted)] if sure else [""] * 3
+        return [
+            name,
+            found.rows,
+            interval(found.macro.f1),
+            interval(found.micro.f1),
+            number(head.calibration.error),
+            *cells,
+        ]
+
+    titles = [
+        "",
+        "rows",
+        "macro-F1",
+        "micro-F1",
+        "calibration error",
+        "accuracy at 80 %",
+        "above threshold",
+        "accuracy there",
+    ]
+    rows = [row(name, head) for name, head in evaluation.heads.items()]
+    if evaluation.entities:
+        for name, found in (
+            ("entities, exact", evaluation.entities.exact.all),
+            ("… partial", evaluation.entities.partial.all),
+        ):
+            rows.append([name, found.rows, interval(found.macro.f1), interval(found.micro.f1), "", "", "", ""])
+    yield table(
+        titles, rows, "Small figures: 95 % bootstrap interval. Micro-F1 of a head of one label is its accuracy."
+    )
+
+
+def _head(name: str, head: HeadFigures) -> Iterator[str]:
+    yield f'<h2 id="{escape(name)}">{escape(name)}</h2>'
+    yield '<div class="pictures">'
+    if head.confusion:
+        yield picture(confusion_png(name, head), f"Confusion matrix of {name}")
+    yield picture(reliability_png(name, head.calibration), f"Reliability diagram of {name}")
+    if head.coverage:
+        yield picture(coverage_png(name, head.coverage), f"Accuracy of {name} by share of rows answered")
+    yield "</div>"
+    yield _labels(head.figures.all.labels, "label")
+    yield from _slices(head.figures)
+
+
+def _labels(labels: Mapping[str, LabelFigures], title: str) -> str:
+    rows: list[Row] = [
+        [name, f.right, f.given, bar(f.precision), bar(f.recall), bar(f.f1)]
+        for name, f in sorted(labels.items(), key=_by_f1)
+    ]
+    return table([title, "annotated", "answered", "precision", "recall", "F1"], rows, "Weakest first.")
+
+
+def _by_f1(item: tuple[str, LabelFigures]) -> float:
+    return item[1].f1
+
+
+def _slices(sliced: Sliced) -> Iterator[str]:
+    rows: list[Row] = [_slice("all rows", sliced.all)]
+    parts = {"by language": sliced.language, "by source": sliced.source, "by length": sliced.length}
+    for title, slices in parts.items():
+        rows += [[title], *(_slice(name, found) for name, found in slices.items())]
+    yield table(_SLICE_TITLES, rows)
+    for title, slices in parts.items():
+        if len(slices) > 1:
+            yield _labels_by_slice(title, sliced.all, slices)
+
+
+def _slice(name: str, found: Measured) -> Row:
+    figures = (found.macro.f1, found.micro.f1, found.macro.precision, found.macro.recall, found.accuracy)
+    return [name, found.rows, *map(interval, figures)]
+
+
+def _labels_by_slice(title: str, whole: Measured, slices: Mapping[str, Measured]) -> str:
+    """Per label and slice precision, recall, F1; folded, as it is long."""
+    rows: list[Row] = [
+        [label, *(_three(found.labels.get(label)) for found in slices.values())] for label in whole.labels
+    ]
+    body = table(["", *slices], rows, "F1, small: precision / recall, number annotated")
+    return f"<details><summary>Labels {escape(title)}</summary>{body}</details>"
+
+
+def _three(found: LabelFigures | None) -> Cell:
+    if found is None:
+        return Cell("–", "n")
+    return Cell(
+        f"{figure(found.f1)} <small>{figure(found.precision)} / {figure(found.recall)}, {found.right}</small>", "n"
+    )
+
+
+def _entities(found: EntityFigures) -> Iterator[str]:
+    yield '<h2 id="entities">entities</h2>'
+    rows: list[Row] = []
+    for kind, exact in sorted(found.exact.all.labels.items(), key=_by_f1):
+        partial = found.partial.all.labels[kind]
+        cells = [bar(exact.precision), bar(exact.recall), bar(exact.f1), bar(partial.f1)]
+        rows.append([kind, exact.right, exact.given, *cells])
+    titles = ["type", "annotated", "found", "precision", "recall", "F1 exact", "F1 partial"]
+    yield table(titles, rows, "Weakest first. Partial: the type is right and the places overlap.")
+    yield "<h3>To the letter</h3>"
+    yield from _slices(found.exact)
+    yield "<h3>At least in part</h3>"
+    yield from _slices(found.partial)
+
+
+def _latency(latency: Latency) -> Iterator[str]:
+    yield '<h2 id="latency">latency</h2>'
+    said = f"One mail alone, {latency.median_tokens} tokens in the middle; {latency.cut} rows were longer than the model reads."
+    yield f"<p>{said}</p>"
+    each = {"all of it": latency.total, **latency.steps}
+    rows: list[Row] = [[name, Cell(f"{t.median:.2f}", "n"), Cell(f"{t.p90:.2f}", "n")] for name, t in each.items()]
+    yield table(["milliseconds", "median", "90 % are below"], rows)
+
+
+def _worst(errors: Sequence[WorstError]) -> Iterator[str]:
+    yield '<h2 id="errors">errors that the bundle was surest of</h2>'
+    yield '<p class="quiet">The row or the model is wrong. Below the threshold a person would have looked: marked ?</p>'
+    rows: list[Row] = []
+    head = ""
+    for error in errors:
+        if error.head != head:
+            head = error.head
+            rows.append([head])
+        words = ", ".join(reason.text for reason in error.reasons)
+        sure = Cell(f"{error.probability:.2f}{'?' if error.abstained else ''}", "n")
+        rows.append([error.id, error.right, error.given, sure, words, error.first_words])
+    yield table(["row", "annotated", "answered", "sure", "words that spoke for it", "begins"], rows)
+
+
+def _reading(evaluation: Evaluation) -> Iterator[str]:
+    said = {
+        "macro": "mean over the labels that are annotated in the rows at hand; precision of a label that is never answered is 0.",
+        "micro": "of all decisions together.",
+        "interval": f"2.5 % and 97.5 % of {evaluation.resamples:,} resamples of the rows, seed {evaluation.seed}.",
+        "calibration error": "mean distance between the probability said and the share that is right, over 15 equally filled bins; "
+        "of a head of many labels, over each label of each row.",
+        "accuracy at 80 %": "of the four fifths of the rows that the bundle is surest of.",
+        "above threshold": "share of the rows at which the head answers instead of asking a person.",
+        "rows": "a row counts where its label is known; null is left out.",
+    }
+    yield '<h2 id="reading">how to read the figures</h2>'
+    yield f"<dl>{''.join(f'<dt>{escape(word)}</dt><dd>{escape(text)}</dd>' for word, text in said.items())}</dl>"

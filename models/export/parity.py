@@ -1,0 +1,69 @@
+"""Does the served graph answer like the reference, and the same whatever stands beside a mail?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mailweir.models.export.weights import Floats
+from mailweir.models.runtime.graph import Graph, Ids
+
+Numbers = NDArray[np.float64]
+
+_MIXED = 2048  # tokens: padded groups of very unequal mails
+
+
+@dataclass(frozen=True, slots=True)
+class Invariance:
+    """How far a mail's logits move with its neighbours in the batch."""
+
+    largest: float  # largest difference of a logit
+    flips: int  # answers that changed
+    mails: int
+
+
+def agreement(reference: Floats, served: Floats) -> float:
+    """Share of rows whose highest logit is the same label."""
+    return float((reference.argmax(axis=1) == served.argmax(axis=1)).mean())
+
+
+def cell_agreement(reference: Numbers, served: Numbers, limits: Numbers) -> float:
+    """Share of cells of a head of many, (rows, labels), that are on the same side of their label's limit."""
+    return float(((reference >= limits) == (served >= limits)).mean())
+
+
+def invariance(graph: Graph, mails: Sequence[Ids], heads: Sequence[str]) -> Invariance:
+    """Every mail alone against mixed padded batches, in order, reversed and beside a far longer one."""
+    alone = _logits(graph, mails, heads, budget=1)
+    longest = max(mails, key=len)
+    others = (
+        _logits(graph, mails, heads, budget=_MIXED),
+        _logits(graph, mails[::-1], heads, budget=_MIXED)[::-1],
+        np.concatenate([_beside(graph, mail, longest, heads) for mail in mails]),
+    )
+    largest = max(float(np.abs(alone - other).max()) for other in others)
+    flips = sum(_flips(graph, alone, other, heads) for other in others)
+    return Invariance(largest, flips, len(mails))
+
+
+def _logits(graph: Graph, mails: Sequence[Ids], heads: Sequence[str], budget: int) -> Floats:
+    """(mails, all labels side by side) in input order."""
+    found: dict[int, Floats] = {}
+    for ran in graph.run(mails, heads, budget):
+        found.update(zip(ran.rows, np.concatenate(ran.outputs, axis=1), strict=True))
+    return np.stack([found[row] for row in range(len(mails))])
+
+
+def _beside(graph: Graph, mail: Ids, longest: Ids, heads: Sequence[str]) -> Floats:
+    return _logits(graph, [mail, longest], heads, budget=2 * len(longest))[:1]
+
+
+def _flips(graph: Graph, alone: Floats, other: Floats, heads: Sequence[str]) -> int:
+    count, offset = 0, 0
+    for head in heads:
+        width = int(str(graph.outputs[head][-1]))
+        part = slice(offset, offset + width)
+        count += int((alone[:, part].argmax(axis=1) != other[:, part].argmax(axis=1)).sum())
+        offset += width
+    return count

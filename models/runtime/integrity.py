@@ -1,0 +1,79 @@
+"""Is a bundle the one that its manifest describes? Hashes of files, labels of heads."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from mailweir.schemas.errors import BundleError, UnknownLabel, UnknownTaxonomy
+from mailweir.schemas.manifest import BundleFile, Manifest
+from mailweir.schemas.taxonomy import installed_taxonomy
+
+MANIFEST = "manifest.json"
+_REMEDY = "restore the folder or train a new bundle: mailweir train"
+_NAMED = 10  # fields that a complaint names; a manifest of another kind differs in all
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of the bundle in `folder`.
+
+    Raises:
+        BundleError: it is missing or unreadable.
+    """
+    path = folder / MANIFEST
+    try:
+        return Manifest.model_validate_json(path.read_bytes(), extra="ignore")
+    except FileNotFoundError as error:
+        raise BundleError(f"{folder} is no bundle: it has no {MANIFEST}; {_REMEDY}", path=str(folder)) from error
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read: {error.strerror or error}; {_REMEDY}", path=str(path)) from error
+    except ValidationError as error:
+        raise BundleError(f"{path} {_complaint(error)} {_REMEDY}", path=str(path)) from error
+
+
+def _complaint(error: ValidationError) -> str:
+    """What is wrong with a manifest, on one line: it is no JSON, or it lacks fields, or fields have wrong values."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    if any(item["type"] == "json_invalid" for item in found):
+        return f"is no JSON ({found[0]['msg'].removeprefix('Invalid JSON: ')});"
+    lacking = [_place(item["loc"]) for item in found if item["type"] == "missing"]
+    wrong = [f"{_place(item['loc'])} ({item['msg']})" for item in found if item["type"] != "missing"]
+    said = [f"{verb} {_some(names)}" for verb, names in (("lacks", lacking), ("has a wrong", wrong)) if names]
+    return f"{' and '.join(said)}; is it a bundle of another version? If not,"
+
+
+def _place(steps: Sequence[int | str]) -> str:
+    return ".".join(map(str, steps)) or "value"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def describe_file(path: Path) -> BundleFile:
+    """Size and hash of a file as it is now."""
+    with path.open("rb") as stream:
+        return BundleFile(sha256=hashlib.file_digest(stream, "sha256").hexdigest(), size=path.stat().st_size)
+
+
+def verify_files(folder: Path, manifest: Manifest) -> None:
+    """Raise `BundleError` naming the first file that is missing or not the one in the manifest."""
+    for name, expected in sorted(manifest.files.items()):
+        path = folder / name
+        if not path.is_file():
+            raise BundleError(f"{path} is missing; {_REMEDY}", path=str(path))
+        if describe_file(path) != expected:
+            raise BundleError(f"{path} is not the file that {MANIFEST} describes; {_REMEDY}", path=str(path))
+
+
+def verify_labels(folder: Path, manifest: Manifest) -> None:
+    """Raise `BundleError` if a head or label of the bundle is unknown to the taxonomy that it names."""
+    try:
+        taxonomy = installed_taxonomy(manifest.taxonomy.name, manifest.taxonomy.version)
+        for name, head in manifest.heads.items():
+            for label in head.labels:
+                taxonomy.check_label(name, label)
+    except (UnknownTaxonomy, UnknownLabel) as error:
+        raise BundleError(f"{folder} does not fit this installation: {error.message}", path=str(folder)) from error

@@ -1,0 +1,69 @@
+"""From scores to a decision: thresholds, abstention, what a person should look at. Pure: no clock, no model, no Kafka."""
+
+from dataclasses import dataclass
+
+from mailweir.models.runtime.bundle import Probabilities, Scores
+from mailweir.schemas.events import Alternative, HeadDecision, NextAction, ReviewCause
+from mailweir.schemas.manifest import HeadSpec, Manifest
+
+POLICY_VERSION = 1
+"""Part of every decision's id: raise it when the same bundle would answer the same mail otherwise, be it by these rules, by the
+text that the model is given, or by the shapes of entities."""
+
+_ALTERNATIVES = 2
+_NEGLIGIBLE = 0.01  # an alternative below it is not worth a consumer's bytes
+_DIGITS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the scores of one mail lead to."""
+
+    heads: dict[str, HeadDecision]
+    next_actions: tuple[NextAction, ...]
+    review_cause: ReviewCause | None
+
+    @property
+    def needs_review(self) -> bool:
+        """True if a person should look."""
+        return self.review_cause is not None
+
+
+def decide(scores: Scores, manifest: Manifest, language: str) -> Verdict:
+    """The verdict on one mail; `language` is the code of its newest text."""
+    heads = {name: decide_head(scores.heads[name], spec) for name, spec in manifest.heads.items() if spec.kind == "one"}
+    spec = manifest.heads.get("next_actions")
+    actions = choose_many(scores.heads["next_actions"], spec) if spec else ()
+    return Verdict(heads, actions, _review_cause(scores, heads, known=language in manifest.languages))
+
+
+def decide_head(probabilities: Probabilities, spec: HeadSpec) -> HeadDecision:
+    """The most probable label with its runners-up; abstained below the head's threshold."""
+    order = probabilities.argsort(kind="stable")[::-1]
+    ranked = [(spec.labels[i], round(float(probabilities[i]), _DIGITS)) for i in order]
+    label, probability = ranked[0]
+    others = [Alternative(label=n, probability=p) for n, p in ranked[1 : 1 + _ALTERNATIVES] if p >= _NEGLIGIBLE]
+    return HeadDecision(
+        label=label,
+        probability=probability,
+        abstained=float(probabilities[order[0]]) < spec.threshold,
+        alternatives=tuple(others),
+    )
+
+
+def choose_many(probabilities: Probabilities, spec: HeadSpec) -> tuple[NextAction, ...]:
+    """The labels at or above their thresholds, most probable first."""
+    chosen = [
+        NextAction(label=label, probability=round(float(p), _DIGITS))
+        for label, p in zip(spec.labels, probabilities, strict=True)
+        if p >= spec.thresholds.get(label, spec.threshold)
+    ]
+    return tuple(sorted(chosen, key=lambda action: -action.probability))
+
+
+def _review_cause(scores: Scores, heads: dict[str, HeadDecision], *, known: bool) -> ReviewCause | None:
+    if scores.empty:
+        return "empty"
+    if not known:
+        return "language"
+    return "abstained" if any(head.abstained for head in heads.values()) else None

@@ -1,0 +1,35 @@
+"""Checkpoints on disk: written beside, then renamed, so that a kill leaves the old one or the new one."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile, ZipFile
+
+import torch
+
+from mailweir.schemas.errors import InputError
+
+
+def write_checkpoint(file: Path, state: dict[str, Any]) -> None:
+    """Replace `file` by `state`."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    fresh = file.with_suffix(".new")
+    torch.save(state, fresh)
+    fresh.replace(file)
+
+
+def read_checkpoint(file: Path) -> dict[str, Any]:
+    """What was written.
+
+    Raises:
+        InputError: the file is damaged or no checkpoint; the message names it and what to do.
+    """
+    try:
+        with ZipFile(file) as archive:  # torch would try to read anything else as a pickle
+            damaged = archive.testzip()
+        state: dict[str, Any] = torch.load(file, weights_only=True)
+    except (BadZipFile, RuntimeError, OSError, pickle.UnpicklingError) as error:
+        raise InputError(f"{file} is no checkpoint ({error}): delete it to start anew", path=str(file)) from error
+    if damaged:
+        raise InputError(f"{file} is no checkpoint ({damaged} is damaged): delete it to start anew", path=str(file))
+    return state

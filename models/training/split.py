@@ -1,0 +1,61 @@
+"""Who is learned from, who is held out in turn, who is the test: always whole authors."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mailweir.models.training.corpus import MailRow
+from mailweir.models.training.heads import Mask, author_folds
+from mailweir.models.training.recipe import Recipe, Steps
+from mailweir.schemas.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Which rows may be fitted on, which choose and calibrate, which are the test: always whole authors.
+
+    Without validation authors the fitting authors are held out in turn.
+    """
+
+    fitting: Mask  # (rows,)
+    validating: Mask  # (rows,)
+    testing: Mask  # (rows,)
+    folds: tuple[Mask, ...]  # groups of authors, to choose the strength
+    authors: tuple[Mask, ...]  # one author each, to calibrate
+
+    @classmethod
+    def by_author(
+        cls, rows: Sequence[MailRow], groups: int, test: Collection[str], validation: Collection[str] = ()
+    ) -> "Split":
+        """Test and validation authors out; the others in `groups` groups.
+
+        Raises:
+            InputError: too few authors to hold one out.
+        """
+        names = [row.author for row in rows]
+        testing = np.array([name in test for name in names])
+        validating = np.array([name in validation for name in names]) & ~testing
+        fitting = ~testing & ~validating
+        others = sorted({name for name, used in zip(names, fitting, strict=True) if used})
+        if len(others) < 2:
+            raise InputError("calibration holds out authors: the corpus needs rows by two or more", authors=others)
+        marked = [name if name in others else "" for name in names]
+        folds = [fold & fitting for fold in author_folds(marked, groups)]
+        single = [np.array([name == author for name in names]) for author in others]
+        return cls(fitting, validating, testing, tuple(fold for fold in folds if fold.any()), tuple(single))
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One training run: what it learns from, what it is asked to do, where it tells about it."""
+
+    rows: Sequence[MailRow]
+    split: Split
+    recipe: Recipe
+    steps: Steps
+
+    @property
+    def languages(self) -> list[str]:
+        """Language of each row."""
+        return [row.language for row in self.rows]

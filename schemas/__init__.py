@@ -1,0 +1,1 @@
+"""The contracts of mailweir: events, errors, taxonomies, topics and manifests. Pydantic, orjson and nothing else."""

@@ -1,0 +1,74 @@
+"""`Feedback`: what a person, a rule or later behaviour says about a decision."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from mailweir.schemas.events.base import Event, Part, Sha256, UtcTime
+from mailweir.schemas.events.decision import EntityField, ModelRef, TaxonomyRef
+from mailweir.schemas.events.mail import Coordinates
+from mailweir.schemas.ids import digest
+from mailweir.schemas.taxonomy import installed_taxonomy
+
+__all__ = ["Correction", "EntityMark", "Feedback", "Origin"]
+
+Origin = Literal["human", "rule", "implicit"]
+
+
+class Correction(Part):
+    """What one head should have said; `label` equal to the decision's label means "right as it is"."""
+
+    label: str = Field(description="The right label.")
+    confirmed: bool = Field(default=False, description="True if the decision's own label is called right.")
+
+
+class EntityMark(Part):
+    """An entity that was missed or wrongly found."""
+
+    type: str = Field(description="Entity type of the taxonomy.")
+    text: str = Field(description="As written in the mail.")
+    field: EntityField = Field(description="subject or body.")
+    start: int = Field(ge=0)
+    end: int = Field(ge=0)
+
+
+class Feedback(Event):
+    """One person's word about one decision; the last word per person and decision counts."""
+
+    ce_type: ClassVar[str] = "mailweir.feedback"
+
+    decision_id: Sha256 = Field(description="Copied from the decision.")
+    email_id: Sha256 = Field(description="Copied from the decision.")
+    source: Coordinates = Field(description="Copied from the decision: where the mail lies.")
+    model: ModelRef = Field(description="Copied from the decision.")
+    taxonomy: TaxonomyRef = Field(description="Copied from the decision.")
+    heads: dict[str, Correction] = Field(default_factory=dict, description="Per head, the right label.")
+    next_actions: tuple[str, ...] | None = Field(
+        default=None, description="The right list; null: nothing said about it."
+    )
+    entities_added: tuple[EntityMark, ...] = Field(default=(), description="Entities that were missed.")
+    entities_removed: tuple[EntityMark, ...] = Field(default=(), description="Entities that are none.")
+    person: str = Field(min_length=1, description="Opaque id of who says it.")
+    origin: Origin = Field(description="human, rule or implicit.")
+    given_at: UtcTime = Field(description="When.")
+    note: str = Field(default="", description="Free text; never logged.")
+    withdraws: Sha256 | None = Field(default=None, description="Id of an earlier feedback that this one takes back.")
+
+    @property
+    def event_id(self) -> str:
+        """Id of this word: decision, person, time and what is withdrawn."""
+        return digest("feedback", self.decision_id, self.person, self.given_at.isoformat(), self.withdraws or "")
+
+    @model_validator(mode="after")
+    def _labels_exist(self) -> Self:
+        """Refuse labels that the named taxonomy does not define."""
+        taxonomy = installed_taxonomy(self.taxonomy.name, self.taxonomy.version)
+        for name, correction in self.heads.items():
+            taxonomy.check_label(name, correction.label)
+        for action in self.next_actions or ():
+            taxonomy.check_label("next_actions", action)
+        for mark in (*self.entities_added, *self.entities_removed):
+            taxonomy.check_entity(mark.type)
+        return self

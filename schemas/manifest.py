@@ -1,0 +1,80 @@
+"""`Manifest`: the recipe and the identity of a model bundle, `manifest.json` in its folder."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from mailweir.schemas.events import ModelRef, Part, Probability, Sha256, TaxonomyRef, UtcTime
+
+__all__ = ["BundleFile", "HeadSpec", "InputSpec", "Manifest", "TagSpec"]
+
+
+class BundleFile(Part):
+    """A file of the bundle, as it was when the bundle was made."""
+
+    sha256: Sha256
+    size: int = Field(ge=0, description="Bytes.")
+
+
+class InputSpec(Part):
+    """How a mail becomes tokens."""
+
+    max_tokens: int = Field(ge=8, description="Longest input, special tokens included.")
+    pad_id: int = Field(ge=0)
+    unknown_id: int = Field(ge=0)
+
+
+class HeadSpec(Part):
+    """One head: its labels in output order, its calibration and its threshold."""
+
+    kind: Literal["one", "many"] = "one"
+    labels: tuple[str, ...]
+    temperature: float = Field(gt=0, description="Logits are divided by it before softmax or sigmoid.")
+    threshold: Probability = Field(description="Below it the head abstains (one) or the label is left out (many).")
+    thresholds: dict[str, Probability] = Field(
+        default_factory=dict, description="Labels of a head of many whose threshold is another."
+    )
+    target: Probability | None = Field(
+        default=None,
+        description="Share of right answers at or above the threshold that it was chosen for; null: best F1.",
+    )
+
+
+class TagSpec(Part):
+    """The tagger: which tag each of its outputs is, and its calibration."""
+
+    names: tuple[str, ...] = Field(description="`O`, then `B-` and `I-` of each entity type.")
+    temperature: float = Field(gt=0, description="Logits are divided by it before softmax.")
+    thresholds: dict[str, Probability] = Field(
+        default_factory=dict, description="Per entity type, the probability below which a find is left out."
+    )
+
+
+class Manifest(Part):
+    """Everything needed to load a bundle, trust it and make it again."""
+
+    schema_version: int = Field(default=1, alias="schema", ge=1)
+    model: ModelRef = Field(description="Name and version of the bundle.")
+    taxonomy: TaxonomyRef
+    policy_version: int = Field(
+        default=1, ge=1, description="Version of the decision rules that its thresholds were chosen under."
+    )
+    tier: Literal["linear", "encoder", "trm"] = "encoder"
+    files: dict[str, BundleFile] = Field(description="Every file of the folder but this one.")
+    input: InputSpec
+    heads: dict[str, HeadSpec]
+    entity_precision: dict[str, Probability] = Field(
+        default_factory=dict, description="Per entity rule, how often a find was right; other rules are off."
+    )
+    tags: TagSpec | None = Field(default=None, description="Entities by the model; null: by rules alone.")
+    languages: tuple[str, ...] = Field(description="Languages the model was trained and calibrated on.")
+    base: str = Field(description="Base model and its licence.")
+    quantization: str = Field(description="Form of the weights: fp32, or the int8 form and what it keeps.")
+    data: dict[str, Any] = Field(default_factory=dict, description="Sources, splits by author, rows, hashes.")
+    recipe: dict[str, Any] = Field(default_factory=dict, description="Command, options, seed and code version.")
+    metrics: dict[str, Any] = Field(
+        default_factory=dict, description="Figures per head, language and split; parity; invariance."
+    )
+    created_at: UtcTime

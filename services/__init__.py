@@ -1,0 +1,1 @@
+"""The running half of mailweir: agents, the stream below them and the command line."""

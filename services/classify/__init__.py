@@ -1,0 +1,1 @@
+"""Classify: parsed mail in batches → decisions."""

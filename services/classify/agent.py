@@ -1,0 +1,35 @@
+"""The classify agent: `mail.parsed` → `mail.classified`."""
+
+from __future__ import annotations
+
+from faust.types.streams import StreamT
+
+from mailweir.models.runtime import shipped_bundle
+from mailweir.schemas.events import Email
+from mailweir.schemas.topics import CLASSIFIED, PARSED
+from mailweir.services.app import Host
+from mailweir.services.classify.decide import Decider
+from mailweir.services.stream import Batch, Record, decode_all
+
+__all__ = ["register"]
+
+
+def register(host: Host) -> None:
+    """Add the agent and the model it needs to `host`."""
+    settings = host.settings
+    decider = Decider(
+        settings.bundle or shipped_bundle(), settings.classify_threads, host.metrics, reasons=settings.classify_reasons
+    )
+    host.parts.append(decider)
+
+    def tokens(record: Record) -> int:
+        """About four bytes of mail make a token."""
+        return min(len(record.value) // 4, decider.longest)
+
+    @host.agent(PARSED, "classify", tokens)
+    async def classify(batches: StreamT[Batch]) -> None:
+        async for batch in batches:
+            async with batch:
+                emails = decode_all(batch.records, Email)
+                places = [record.coordinates for record in batch.records]
+                await batch.publish(CLASSIFIED, await decider.decide(emails, places))

@@ -1,0 +1,148 @@
+"""`Decider`: a bundle that turns parsed mail into decisions, off the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mailweir.models.runtime import POLICY_VERSION, Bundle, Scores, decide
+from mailweir.models.text import compose, find_entities
+from mailweir.schemas.errors import RecordError
+from mailweir.schemas.events import Coordinates, Decision, Email, utc_now
+from mailweir.schemas.ids import decision_id
+from mailweir.schemas.manifest import Manifest
+from mailweir.services.app import Part
+from mailweir.services.telemetry import Metrics, logger
+
+__all__ = ["Decider", "decision_of"]
+
+log = logger(__name__)
+
+R = TypeVar("R")
+
+
+class Decider(Part):
+    """Loads the bundle at start, decides batches in a thread of its own."""
+
+    def __init__(self, folder: Path, threads: int, metrics: Metrics, *, reasons: bool = False) -> None:
+        super().__init__()
+        self._folder = folder
+        self._threads = threads
+        self._metrics = metrics
+        self._reasons = reasons
+        self._bundle: Bundle | None = None
+        # one thread: two batches at a time would only fight for the same cores
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="model")
+
+    async def on_start(self) -> None:
+        """Load, verify and warm up.
+
+        Raises:
+            BundleError: the bundle is missing or changed.
+        """
+        started = time.perf_counter()
+        self._bundle = await self._in_thread(Bundle.load, self._folder, self._threads)
+        model = self.manifest.model
+        self._metrics.bundle.labels(model.name, model.version).set(1)
+        seconds = round(time.perf_counter() - started, 2)
+        log.info("bundle_loaded", model=model.name, version=model.version, seconds=seconds, threads=self._threads)
+
+    async def on_stop(self) -> None:
+        """Let the thread go."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def ready(self) -> bool:
+        """True once the bundle is warm."""
+        return self._bundle is not None
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest input; a mail above costs no more, it is cut."""
+        return self.manifest.input.max_tokens
+
+    @property
+    def manifest(self) -> Manifest:
+        """Of the bundle that is served."""
+        return self._loaded().manifest
+
+    async def decide(
+        self, emails: Sequence[Email | RecordError], sources: Sequence[Coordinates | None] | None = None
+    ) -> list[Decision | RecordError]:
+        """One decision per mail, in order; an error keeps its place. `sources` say where the parsed mails lie."""
+        places = sources or [None] * len(emails)
+        parsed = [
+            (email, place) for email, place in zip(emails, places, strict=True) if not isinstance(email, RecordError)
+        ]
+        decided = iter(await self._in_thread(self._decide, parsed) if parsed else [])
+        return [email if isinstance(email, RecordError) else self._account(*next(decided)) for email in emails]
+
+    def _decide(self, mails: Sequence[tuple[Email, Coordinates | None]]) -> list[tuple[Decision, Scores]]:
+        """Runs in the model's thread: entities of a long mail take their time as well."""
+        scores = self._loaded().classify([compose(email) for email, _ in mails], reasons=self._reasons)
+        now = utc_now()
+        return [
+            (decision_of(email, score, self.manifest, source, now), score)
+            for (email, source), score in zip(mails, scores, strict=True)
+        ]
+
+    def _account(self, decision: Decision, scores: Scores) -> Decision:
+        review = str(decision.needs_review).lower()
+        self._metrics.decisions.labels(decision.model.version, decision.tier, review).inc()
+        self._metrics.tokens.labels("classify").observe(scores.tokens)
+        for step in ("tokenize", "model"):
+            self._metrics.seconds.labels("classify", step).observe(decision.timings_ms[step] / 1_000)
+        for name, head in decision.heads.items():
+            self._metrics.labels.labels(name, head.label).inc()
+        return decision
+
+    async def _in_thread(self, call: Callable[..., R], *args: Any) -> R:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, call, *args)
+
+    def _loaded(self) -> Bundle:
+        if self._bundle is None:
+            raise RuntimeError("the decider was used before it was started")
+        return self._bundle
+
+
+def decision_of(email: Email, scores: Scores, manifest: Manifest, source: Coordinates | None, at: datetime) -> Decision:
+    """The decision that follows from a mail and its scores. Pure."""
+    verdict = decide(scores, manifest, email.language.code)
+    taxonomy, model = manifest.taxonomy, manifest.model
+    started = time.perf_counter()
+    entities = find_entities(email.subject, email.body, manifest.entity_precision, scores.tagged)
+    entities_ms = (time.perf_counter() - started) * 1_000
+    return Decision(
+        decision_id=decision_id(
+            email.email_id,
+            f"{model.name}:{model.version}",
+            f"{taxonomy.name}:{taxonomy.version}",
+            str(POLICY_VERSION),
+        ),
+        email_id=email.email_id,
+        input_id=email.input_id,
+        source=source,
+        model=model,
+        taxonomy=taxonomy,
+        tier=manifest.tier,
+        heads=verdict.heads,
+        next_actions=verdict.next_actions,
+        entities=entities,
+        reasons=dict(scores.reasons),
+        language=email.language.code,
+        needs_review=verdict.needs_review,
+        review_cause=verdict.review_cause,
+        truncated=scores.truncated or email.truncated,
+        decided_at=at,
+        timings_ms={
+            "parse": round(email.parse_ms, 3),
+            "tokenize": round(scores.tokenize_ms, 3),
+            "model": round(scores.model_ms, 3),
+            "entities": round(entities_ms, 3),
+        },
+    )

@@ -1,0 +1,112 @@
+"""Worker processes that somebody else's command runs beside itself, and that never outlive it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from mailweir.schemas.errors import SetupError
+from mailweir.services.lifeline import end_with
+from mailweir.services.settings import Settings
+
+__all__ = ["WorkerProcess", "running_workers"]
+
+_READY_S = 90.0  # a cold start loads libraries and the bundle from a slow disk
+_STOP_S = 15.0  # the batch in hand and leaving the groups
+_LOG_LINES = 5  # of a worker that failed, to show
+
+
+@dataclass
+class WorkerProcess:
+    """One `mailweir worker`."""
+
+    stage: str
+    process: asyncio.subprocess.Process
+    log: Path  # its standard error
+    metrics: str = ""  # URL, once it is ready
+
+    @property
+    def ended(self) -> bool:
+        """True once the process is gone."""
+        return self.process.returncode is not None
+
+    def failure(self) -> SetupError:
+        """Why it ended, from its log."""
+        code = self.process.returncode
+        last = "\n".join(self.log.read_text(errors="replace").splitlines()[-_LOG_LINES:])
+        return SetupError(
+            f"the {self.stage} worker ended by itself (exit code {code}); its log {self.log} ends with:\n{last}"
+        )
+
+    async def wait_ready(self) -> None:
+        """Until it handles mail.
+
+        Raises:
+            SetupError: it ended, or is not ready in time.
+        """
+        assert self.process.stdout is not None  # noqa: S101 - it was started with a pipe
+        try:
+            async with asyncio.timeout(_READY_S):
+                line = await self.process.stdout.readline()
+                if not line:
+                    await self.process.wait()
+                    raise self.failure()
+        except TimeoutError as error:
+            raise SetupError(f"the {self.stage} worker is not ready after {_READY_S:.0f} s; see {self.log}") from error
+        self.metrics = orjson.loads(line)["metrics"]
+
+    async def stop(self) -> None:
+        """Let it finish the batch in hand; kill it if it does not."""
+        with suppress(ProcessLookupError):
+            self.process.terminate()
+        try:
+            async with asyncio.timeout(_STOP_S):
+                await self.process.wait()
+        except TimeoutError:
+            self.process.kill()
+            await self.process.wait()
+
+
+@asynccontextmanager
+async def running_workers(
+    settings: Settings, stages: Sequence[str], folder: Path
+) -> AsyncIterator[list[WorkerProcess]]:
+    """A worker process for each of `stages` on the Kafka of `settings`, ready; their logs are in `folder`."""
+    async with AsyncExitStack() as undo:
+        workers: list[WorkerProcess] = []
+        undo.push_async_callback(_stop_all, workers)
+        for stage in stages:
+            workers.append(await _start(settings, stage, folder / f"worker-{stage}.log"))  # noqa: PERF401 - each is stopped
+        await asyncio.gather(*(worker.wait_ready() for worker in workers))
+        yield workers
+
+
+async def _stop_all(workers: Sequence[WorkerProcess]) -> None:
+    await asyncio.gather(*(worker.stop() for worker in workers))
+
+
+async def _start(settings: Settings, stage: str, log: Path) -> WorkerProcess:
+    environment = os.environ | {
+        "MAILWEIR_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
+        "MAILWEIR_KAFKA_SECURITY": settings.kafka_security,
+        "MAILWEIR_INSTANCE": "",
+    }
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "mailweir.services.cli", "worker", stage),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=output,
+            env=environment,
+            start_new_session=True,  # Ctrl-C is ours; we stop the workers in order
+            preexec_fn=end_with(os.getpid(), signal.SIGTERM),
+        )
+    return WorkerProcess(stage, process, log)

@@ -1,0 +1,82 @@
+"""`mailweir worker`: the agents, in one process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mailweir.schemas.errors import SettingsError
+from mailweir.schemas.topics import TOPICS, Topic
+from mailweir.services.cli.output import emit
+from mailweir.services.settings import Settings, load_settings
+from mailweir.services.telemetry import configure_logging
+
+if TYPE_CHECKING:
+    from mailweir.services.app import Host
+
+__all__ = ["STAGES", "needed_topics", "worker"]
+
+
+def _ingest(host: Host) -> None:
+    from mailweir.services.ingest.agent import register
+
+    register(host)
+
+
+def _classify(host: Host) -> None:
+    from mailweir.services.classify.agent import register
+
+    register(host)
+
+
+STAGES: Mapping[str, Callable[[Host], None]] = {"ingest": _ingest, "classify": _classify}
+"""Agent → how it joins a host; a worker imports only those that it runs."""
+
+
+def worker(
+    stages: Annotated[
+        list[str] | None, typer.Argument(metavar="[ingest classify …]", help="Agents to run; all where none is named.")
+    ] = None,
+) -> None:
+    """Run agents: mail.raw → ingest → mail.parsed → classify → mail.classified.
+
+    Prints one JSON line when mail is being handled, with the URL of the metrics; logs go to standard error. Start as many as
+    there are cores: they share the partitions. SIGTERM and Ctrl-C end it after the batch in hand.
+
+    [bold]mailweir worker classify[/]
+
+    Exit codes: 0 ended by a signal; 1 going on would have lost mail (start it again: it resumes where it committed);
+    2 no broker, a topic missing, a wrong setting, or a bundle that cannot be used.
+    """
+    chosen = _chosen(stages or list(STAGES))
+    settings = load_settings()
+    configure_logging(settings.log_level, settings.log_format)
+    asyncio.run(_work(settings, chosen))
+
+
+def needed_topics(stages: Sequence[str]) -> tuple[Topic, ...]:
+    """What these agents read and write."""
+    return tuple(topic for topic in TOPICS if set(stages) & {*topic.readers, *topic.writers})
+
+
+def _chosen(names: Sequence[str]) -> tuple[str, ...]:
+    """Each agent once, in the order of the stream."""
+    for name in names:
+        if name not in STAGES:
+            raise SettingsError(f"there is no agent {name}; there are: {', '.join(STAGES)}", name=name)
+    return tuple(name for name in STAGES if name in names)
+
+
+async def _work(settings: Settings, stages: Sequence[str]) -> None:
+    from mailweir.services.app import Host
+    from mailweir.services.stream import KafkaBus
+    from mailweir.services.topics import require
+
+    await require(settings, needed_topics(stages))
+    host = Host(settings, KafkaBus(settings))
+    for stage in stages:
+        STAGES[stage](host)
+    await host.serve(lambda url: emit({"ready": True, "stages": stages, "metrics": url}))

@@ -1,0 +1,1 @@
+"""Ingest: raw mail becomes `Email`, in processes of its own, within limits."""

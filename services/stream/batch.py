@@ -1,0 +1,178 @@
+"""A batch in an agent's hands. Leaving it means: outputs confirmed, rejects in `mail.dead`, or nothing happened at all."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from mailweir.schemas.errors import AgentEnded, DependencyError, OutputTooLarge, RecordError, WriteRefused
+from mailweir.schemas.events import Event
+from mailweir.schemas.ids import trace_id
+from mailweir.schemas.topics import Topic
+from mailweir.services.stream.backoff import Backoff
+from mailweir.services.stream.breaker import RejectBreaker
+from mailweir.services.stream.letters import Writer, subject_of
+from mailweir.services.stream.record import Outgoing, Record
+from mailweir.services.stream.transport import Sink
+from mailweir.services.telemetry import Metrics, logger
+
+__all__ = ["Abandoned", "Batch", "Publisher", "agent_ended"]
+
+log = logger(__name__)
+
+
+class Abandoned(Exception):
+    """The batch's partitions go elsewhere or the worker stops; whoever reads it next does it again."""
+
+
+def agent_ended(stage: str) -> AgentEnded:
+    """The error for an agent whose loop is over while mail is still coming."""
+    return AgentEnded(
+        f"the agent {stage} ended, maybe in the middle of a batch, because something in it was cancelled or its loop returned. "
+        "Nothing of that batch was committed; start the worker again, it resumes from the committed offset.",
+        stage=stage,
+    )
+
+
+class Publisher:
+    """Publishes the results of one stage, waiting out a broker that is away."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        sink: Sink,
+        breaker: RejectBreaker,
+        metrics: Metrics,
+        backoff: Backoff,
+    ) -> None:
+        self._writer = writer
+        self._sink = sink
+        self._breaker = breaker
+        self._metrics = metrics
+        self._backoff = backoff
+
+    async def publish(self, batch: Batch, topic: Topic, results: Sequence[Event | RecordError]) -> None:
+        """Write one result per record of the batch and wait for the confirmation."""
+        pairs = zip(batch.records, results, strict=True)
+        outgoing = [self._writer.result(record, topic, result, batch.attempt) for record, result in pairs]
+        codes = [self._code(result, item) for result, item in zip(results, outgoing, strict=True)]
+        self._breaker.count(codes)
+        started = time.perf_counter()
+        await self._send(batch, outgoing)
+        self._metrics.seconds.labels(self._writer.stage, "publish").observe(time.perf_counter() - started)
+        for record, result, code in zip(batch.records, results, codes, strict=True):
+            self._account(record, result, code)
+
+    async def _send(self, batch: Batch, outgoing: Sequence[Outgoing]) -> None:
+        tries = 0
+        while (error := await self._try(batch, outgoing)) is not None:
+            tries += 1
+            self._metrics.retries.labels(self._writer.stage, "publish").inc()
+            log.warning("publish_retried", stage=self._writer.stage, tries=tries, error=error.message)
+            await self._backoff.pause(tries)
+
+    async def _try(self, batch: Batch, outgoing: Sequence[Outgoing]) -> DependencyError | None:
+        batch.raise_if_abandoned()
+        try:
+            await self._put(outgoing)
+        except DependencyError as error:
+            batch.held = True
+            return error
+        batch.held = False
+        return None
+
+    async def _put(self, outgoing: Sequence[Outgoing]) -> None:
+        try:
+            await self._sink.send(outgoing)
+        except WriteRefused as error:
+            await self._sink.send(self._shortened(outgoing, error))
+
+    def _shortened(self, outgoing: Sequence[Outgoing], refused: WriteRefused) -> list[Outgoing]:
+        """The same without the bytes of dead letters that compression did not make fit.
+
+        Raises:
+            WriteRefused: there is none; the topic takes less than the table says, and good mail must not pay for it.
+        """
+        shorter = [self._writer.fitting(item) for item in outgoing]
+        if shorter == list(outgoing):
+            raise refused
+        log.warning("dead_letter_without_its_bytes", stage=self._writer.stage, error=refused.message)
+        return shorter
+
+    def _code(self, result: Event | RecordError, outgoing: Outgoing) -> str | None:
+        """Why a record is rejected; None if it is not."""
+        if isinstance(result, RecordError):
+            return result.code
+        return OutputTooLarge.code if self._writer.is_dead(outgoing) else None
+
+    def _account(self, record: Record, result: Event | RecordError, code: str | None) -> None:
+        stage = self._writer.stage
+        self._metrics.mails.labels(stage, "rejected" if code else "published").inc()
+        email = subject_of(record, result)
+        context = record.log_context() | {
+            "stage": stage,
+            "email_id": email,
+            "trace_id": record.trace or trace_id(email),
+        }
+        if code is None:
+            log.debug("published", **context)
+            return
+        self._metrics.rejects.labels(stage, code).inc()
+        log.warning("rejected", code=code, **context)
+
+
+class Batch:
+    """Records to handle together, exactly once around `async with`.
+
+    `outcome` resolves to None when all is published, else to the exception that the body raised. The exception does not
+    leave the `async with`: the reader decides what becomes of the records.
+    """
+
+    def __init__(self, records: Sequence[Record], attempt: int, publisher: Publisher) -> None:
+        self.records = tuple(records)
+        self.attempt = attempt
+        self.outcome: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
+        self._publisher = publisher
+        self.held = False  # waits for something that is away
+        self._published = False
+        self._abandoned = False
+
+    async def publish(self, topic: Topic, results: Sequence[Event | RecordError]) -> None:
+        """Publish one result for each record, in the same order: an event for `topic`, or an error for `mail.dead`.
+
+        Raises:
+            ValueError: not as many results as records.
+            RejectRatioExceeded: too many rejects lately; nothing was published.
+            WriteRefused: a topic takes less than the table says.
+        """
+        await self._publisher.publish(self, topic, results)
+        self._published = True
+
+    def abandon(self) -> None:
+        """Give the batch up uncommitted; what it still does has no effect on offsets."""
+        self._abandoned = True
+        if not self.outcome.done():
+            self.outcome.set_result(Abandoned())
+
+    def raise_if_abandoned(self) -> None:
+        """Stop work that nobody waits for."""
+        if self._abandoned:
+            raise Abandoned
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if error is None and not self._published:
+            error = RuntimeError("a batch was left without publishing a result for each record")
+        if isinstance(error, (asyncio.CancelledError, GeneratorExit)):
+            self.abandon()
+            return False
+        if not self.outcome.done():
+            self.outcome.set_result(error)
+        return error is None or isinstance(error, Exception)

@@ -1,0 +1,60 @@
+"""`Stream`: what an agent subscribes to. One call gives it batches; readers and producers stay in here."""
+
+from __future__ import annotations
+
+import faust
+from faust.types.channels import ChannelT
+
+from mailweir.schemas.topics import Topic
+from mailweir.services.settings import Settings
+from mailweir.services.stream.backoff import Backoff
+from mailweir.services.stream.batch import Batch, Publisher
+from mailweir.services.stream.breaker import RejectBreaker
+from mailweir.services.stream.gather import BatchLimits, Gatherer, Weigh
+from mailweir.services.stream.letters import Writer
+from mailweir.services.stream.plan import ReaderPlan
+from mailweir.services.stream.reader import Reader
+from mailweir.services.stream.record import Record
+from mailweir.services.stream.transport import Bus
+from mailweir.services.telemetry import Metrics
+
+__all__ = ["Stream", "one_token"]
+
+
+def one_token(_: Record) -> int:
+    """For stages whose cost does not follow from length: the count and the bytes close the batch."""
+    return 1
+
+
+class Stream:
+    """The streams of one worker process."""
+
+    def __init__(self, app: faust.App, bus: Bus, settings: Settings, metrics: Metrics) -> None:
+        self.readers: list[Reader] = []
+        self._app = app
+        self._bus = bus
+        self._settings = settings
+        self._metrics = metrics
+
+    def batches(self, topic: Topic, stage: str, weigh: Weigh = one_token) -> ChannelT[Batch]:
+        """A channel of batches of `topic` for the agent `stage`; `weigh` counts towards the token budget."""
+        channel: ChannelT[Batch] = self._app.channel(maxsize=1)
+        reader = self._reader(topic, stage, channel, weigh)
+        self.readers.append(reader)
+        return channel
+
+    def _reader(self, topic: Topic, stage: str, channel: ChannelT[Batch], weigh: Weigh) -> Reader:
+        settings, name = self._settings, topic.full_name(self._settings.topic_prefix)
+        backoff = Backoff(settings.retry_backoff_max_ms)
+        breaker = RejectBreaker(stage, settings.reject_window, settings.reject_ratio_max)
+        limits = BatchLimits(settings.batch_mails, settings.batch_tokens, settings.batch_wait_ms, settings.batch_bytes)
+        sink = self._bus.sink()
+        return Reader(
+            ReaderPlan(stage, settings.kafka_bootstrap, settings.rebalance_wait_ms, backoff),
+            self._bus.source(name, f"{settings.group_prefix}.{stage}"),
+            sink,
+            Publisher(Writer(stage, settings.topic_prefix), sink, breaker, self._metrics, backoff),
+            channel,
+            Gatherer(limits, weigh),
+            self._metrics,
+        )

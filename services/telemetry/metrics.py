@@ -1,0 +1,100 @@
+"""Every metric of a worker, declared once. Names and units follow the Prometheus conventions: base units, `_total`."""
+
+from __future__ import annotations
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
+
+__all__ = ["Metrics"]
+
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_MAILS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+_TOKENS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
+
+
+class Metrics:
+    """The metrics of one process, on a registry of its own so that two workers in one test do not share counts."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self._declare_stream()
+        self._declare_stages()
+
+    def _declare_stream(self) -> None:
+        on = self.registry
+        self.mails = Counter(
+            "mailweir_mails", "Records that a stage finished: published or rejected.", ["stage", "outcome"], registry=on
+        )
+        self.rejects = Counter(
+            "mailweir_rejects", "Records sent to the dead letters, by error code.", ["stage", "code"], registry=on
+        )
+        self.redelivered = Counter(
+            "mailweir_redelivered", "Records handed to a stage again, by cause.", ["stage", "cause"], registry=on
+        )
+        self.retries = Counter(
+            "mailweir_dependency_retries", "Tries repeated because something was away.", ["stage", "step"], registry=on
+        )
+        self.commits = Counter("mailweir_commits", "Offset commits, by outcome.", ["stage", "outcome"], registry=on)
+        self.rebalances = Counter("mailweir_rebalances", "Assignments of partitions received.", ["stage"], registry=on)
+        self.missing = Counter(
+            "mailweir_missing_offsets",
+            "Offsets that the broker does not have: expired unread, compacted or transaction marks.",
+            ["stage"],
+            registry=on,
+        )
+        self.contact = Gauge(
+            "mailweir_broker_contact_seconds", "Seconds since a broker last answered.", ["stage"], registry=on
+        )
+        self.partitions = Gauge("mailweir_assigned_partitions", "Partitions assigned now.", ["stage"], registry=on)
+        self.lag_records = Gauge(
+            "mailweir_lag_records", "Records behind the end of the partition.", ["stage", "partition"], registry=on
+        )
+        self.lag_seconds = Gauge(
+            "mailweir_lag_seconds",
+            "Age of the oldest record not yet finished, at most; 0 if none, NaN where nobody knows yet.",
+            ["stage", "partition"],
+            registry=on,
+        )
+
+    def _declare_stages(self) -> None:
+        on = self.registry
+        self.batch_mails = Histogram(
+            "mailweir_batch_mails", "Records in a batch.", ["stage"], buckets=_MAILS, registry=on
+        )
+        self.batch_oldest = Histogram(
+            "mailweir_batch_oldest_seconds",
+            "Age of the oldest record of a batch, from its time stamp to the batch's start.",
+            ["stage"],
+            buckets=_SECONDS,
+            registry=on,
+        )
+        self.tokens = Histogram(
+            "mailweir_mail_tokens", "Tokens that the model saw of a mail.", ["stage"], buckets=_TOKENS, registry=on
+        )
+        self.seconds = Histogram(
+            "mailweir_step_seconds",
+            "Duration of a step of a stage: handle and publish are per batch, parse and model per mail.",
+            ["stage", "step"],
+            buckets=_SECONDS,
+            registry=on,
+        )
+        self.decisions = Counter(
+            "mailweir_decisions",
+            "Decisions, by model version, tier and review.",
+            ["version", "tier", "needs_review"],
+            registry=on,
+        )
+        self.labels = Counter("mailweir_labels", "Labels decided, by head.", ["head", "label"], registry=on)
+        self.bundle = Gauge(
+            "mailweir_bundle_info", "1 for the bundle that is served.", ["name", "version"], registry=on
+        )

@@ -1,0 +1,296 @@
+"""One contract, two buses: what the stream relies on holds on the real broker and on the in-memory twin."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from factories import add_stage, parse_all, raw, running, settings, until
+
+from mailweir.schemas.errors import OffsetHole, RecordError, TopicMissing
+from mailweir.schemas.events import Email, Event
+from mailweir.schemas.topics import TOPICS
+from mailweir.services.app import Host
+from mailweir.services.broker import KafkaCluster
+from mailweir.services.memory import MemoryBus
+from mailweir.services.stream import Bus, KafkaBus, Outgoing, Record, Source
+from mailweir.services.stream.record import Partition
+
+pytestmark = pytest.mark.kafka
+PARTITIONS = 3
+
+
+@dataclass
+class Member:
+    """A group member that keeps what it is told."""
+
+    source: Source
+    events: list[tuple[str, frozenset[Partition]]] = field(default_factory=list)
+    owned: frozenset[Partition] = frozenset()
+
+    async def start(self) -> Member:
+        await self.source.start(self._revoked, self._assigned)
+        return self
+
+    async def _revoked(self, places: frozenset[Partition]) -> None:
+        self.events.append(("revoked", places))
+        self.owned = frozenset()
+
+    async def _assigned(self, places: frozenset[Partition]) -> None:
+        self.events.append(("assigned", places))
+        self.owned = places
+
+    async def read(self, count: int) -> list[Record]:
+        """Exactly `count` records, or fail."""
+        found: list[Record] = []
+        async with asyncio.timeout(15):
+            while len(found) < count:
+                found += await self.source.pull(count - len(found), 200)
+        return found
+
+
+@dataclass
+class Rig:
+    """A bus with all topics under a prefix of its own."""
+
+    bus: Bus
+    prefix: str
+
+    @property
+    def topic(self) -> str:
+        return f"{self.prefix}.raw"
+
+    async def member(self, group: str = "g") -> Member:
+        return await Member(self.bus.source(self.topic, f"{self.prefix}.{group}")).start()
+
+    async def write(self, records: Sequence[Outgoing]) -> None:
+        sink = self.bus.sink()
+        await sink.start()
+        await sink.send(records)
+        await sink.stop()
+
+    async def write_numbers(self, *numbers: int) -> None:
+        await self.write([self.outgoing(n) for n in numbers])
+
+    def outgoing(self, number: int) -> Outgoing:
+        made = raw(number)
+        return Outgoing(self.topic, made.key, made.value, made.headers)
+
+
+@pytest.fixture(params=["memory", "kafka"])
+async def rig(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
+    prefix = f"t{uuid4().hex[:8]}"
+    names = [topic.full_name(prefix) for topic in TOPICS]
+    if request.param == "memory":
+        yield Rig(MemoryBus(dict.fromkeys(names, PARTITIONS)), prefix)
+        return
+    cluster: KafkaCluster = request.getfixturevalue("kafka")
+    admin = AIOKafkaAdminClient(bootstrap_servers=cluster.bootstrap)
+    await admin.start()
+    sizes = {"max.message.bytes": str(27 * 1024 * 1024)}
+    await admin.create_topics([NewTopic(name, PARTITIONS, 1, topic_configs=sizes) for name in names])
+    yield Rig(KafkaBus(settings(kafka_bootstrap=cluster.bootstrap, session_timeout_ms=6_000)), prefix)
+    await admin.delete_topics(names)
+    await admin.close()
+
+
+async def test_records_come_back_whole_and_in_order(rig: Rig) -> None:
+    """Key, bytes, headers and a time stamp survive; within a partition the order is that of writing."""
+    await rig.write_numbers(*range(30))
+    member = await rig.member()
+    records = await member.read(30)
+    await member.source.stop()
+    sent = {rig.outgoing(n).value: rig.outgoing(n) for n in range(30)}
+    for record in records:
+        original = sent[record.value]
+        assert (record.key, list(record.headers)) == (original.key, original.headers)
+        assert record.timestamp_ms > 1_700_000_000_000
+    for place in {record.place for record in records}:
+        offsets = [record.offset for record in records if record.place == place]
+        assert offsets == list(range(len(offsets)))
+
+
+async def test_a_key_has_its_partition(rig: Rig) -> None:
+    """The partition follows from the key as in Kafka's own clients: both buses agree on the number."""
+    await rig.write([Outgoing(rig.topic, key, b"x") for key in (b"sales", b"support", b"sales", b"finance")])
+    member = await rig.member()
+    places = {(record.key, record.partition) for record in await member.read(4)}
+    await member.source.stop()
+    assert places == {(b"sales", 1), (b"support", 1), (b"finance", 2)}
+
+
+async def test_what_was_committed_is_not_read_again_and_the_rest_is(rig: Rig) -> None:
+    """A member that goes without committing leaves its records to the next; commits outlive members."""
+    await rig.write_numbers(*range(20))
+    first = await rig.member()
+    done = (await first.read(20))[:12]
+    highest: dict[Partition, int] = {}
+    for record in done:
+        highest[record.place] = max(highest.get(record.place, 0), record.offset + 1)
+    assert await first.source.commit(highest)
+    await first.source.stop()
+    second = await rig.member()
+    values = {record.value for record in await second.read(20 - sum(highest.values()))}
+    assert await second.source.committed(second.owned) == {place: highest.get(place, 0) for place in second.owned}
+    await second.source.stop()
+    assert len(values) == 20 - sum(highest.values())
+
+
+async def test_members_share_the_partitions_and_inherit_them(rig: Rig) -> None:
+    """Two members divide the topic; the revocation is told first; whoever stays gets all back."""
+    first = await rig.member()
+    await until(lambda: len(first.owned) == PARTITIONS, 15)
+    second = await rig.member()
+    pulling = [asyncio.create_task(_pull_on(member)) for member in (first, second)]
+    await until(lambda: bool(second.owned) and len(first.owned) + len(second.owned) == PARTITIONS, 15)
+    assert not first.owned & second.owned
+    assert [kind for kind, _ in first.events[-2:]] == ["revoked", "assigned"]
+    pulling[1].cancel()
+    await second.source.stop()
+    await until(lambda: len(first.owned) == PARTITIONS, 15)
+    pulling[0].cancel()
+    await first.source.stop()
+
+
+async def _pull_on(member: Member) -> None:
+    while True:
+        await member.source.pull(10, 50)
+
+
+async def test_a_commit_for_somebody_elses_partition_is_refused(rig: Rig) -> None:
+    """It answers False instead of raising or, worse, doing it."""
+    await rig.write_numbers(1)
+    member = await rig.member()
+    await member.read(1)
+    assert not await member.source.commit({(rig.topic, PARTITIONS + 5): 1})
+    await member.source.stop()
+
+
+async def test_seeking_reads_again_and_a_probe_sees_what_the_log_holds(rig: Rig) -> None:
+    """`seek` moves only this member; `first_at_or_after` asks the log itself."""
+    await rig.write([Outgoing(rig.topic, b"sales", str(n).encode()) for n in range(10)])
+    member = await rig.member()
+    [place] = {record.place for record in await member.read(10)}
+    member.source.seek(place, 6)
+    assert [record.value for record in await member.read(4)] == [b"6", b"7", b"8", b"9"]
+    assert await member.source.first_at_or_after(place, 3) == 3
+    assert await member.source.first_at_or_after(place, 9) == 9
+    assert await member.source.first_at_or_after(place, 10) is None
+    await member.source.stop()
+
+
+async def test_a_member_knows_its_topic_and_hears_its_broker(rig: Rig) -> None:
+    """How many partitions there are, asked apart from the group; the last answer is not long ago."""
+    member = await rig.member()
+    await member.source.pull(1, 200)
+    assert await member.source.partitions() == PARTITIONS
+    contact = member.source.contact()
+    await member.source.stop()
+    assert time.monotonic() - contact.answered_at < contact.patience_s
+    assert not contact.refused
+    stranger = rig.bus.source(f"{rig.prefix}.nothing", f"{rig.prefix}.other")
+    with pytest.raises(TopicMissing, match=f"{rig.prefix}.nothing"):
+        await stranger.partitions()
+    await stranger.stop()
+
+
+async def test_lag_is_end_minus_position(rig: Rig) -> None:
+    """What was read is no lag, what was not is."""
+    await rig.write([Outgoing(rig.topic, b"sales", str(n).encode()) for n in range(10)])
+    member = await rig.member()
+    await member.read(4)
+    lags = {place: lag.end - lag.position for place, lag in member.source.lag().items()}
+    await member.source.stop()
+    assert sum(lags.values()) == 6
+
+
+async def test_large_and_empty_records_pass_side_by_side(rig: Rig) -> None:
+    """A mail of 26 MB starves neither its own partition nor the others; a record without value stays a record."""
+    large = b"m" * 26_000_000
+    await rig.write([Outgoing(rig.topic, b"sales", large), Outgoing(rig.topic, b"finance", b"")])
+    await rig.write_numbers(*range(20))
+    member = await rig.member()
+    records = await member.read(22)
+    await member.source.stop()
+    assert max(len(record.value) for record in records) == len(large)
+    assert b"" in {record.value for record in records}
+
+
+async def test_many_large_records_are_written_at_once(rig: Rig) -> None:
+    """Eight times 26 MB in one call is more than a broker takes in one request; they arrive all the same."""
+    large = b"m" * 26_000_000
+    keys = [f"box{n}".encode() for n in range(8)]
+    async with asyncio.timeout(60):
+        await rig.write([Outgoing(rig.topic, key, large) for key in keys])
+    member = await rig.member()
+    records = await member.read(8)
+    await member.source.stop()
+    assert {record.key for record in records} == set(keys)
+    assert {len(record.value) for record in records} == {len(large)}
+
+
+async def test_a_whole_stage_handles_every_record_once(rig: Rig) -> None:
+    """The same host, agent and reader on either bus: every mail comes out, none twice, offsets committed."""
+    await rig.write_numbers(*range(200))
+    change = {"topic_prefix": rig.prefix, "group_prefix": rig.prefix, "batch_mails": 16}
+    async with running(rig.bus, parse_all, **change):
+        reader = Member(rig.bus.source(f"{rig.prefix}.parsed", f"{rig.prefix}.check"))
+        await reader.start()
+        emails = [Email.decode(record.value) for record in await reader.read(200)]
+    assert len({email.email_id for email in emails}) == 200
+    async with running(rig.bus, parse_all, **change):
+        await asyncio.sleep(0.5)
+    assert not await reader.source.pull(10, 300)
+    await reader.source.stop()
+
+
+async def test_a_rebalance_waits_for_the_batch_in_hand(rig: Rig) -> None:
+    """A second worker joins in the middle of a slow batch: it is committed before its partitions go, so none repeats."""
+    await rig.write_numbers(*range(14))
+    change = {"topic_prefix": rig.prefix, "group_prefix": rig.prefix, "batch_mails": 14}
+    entered = asyncio.Event()
+
+    async def slow(records: Sequence[Record]) -> list[Event | RecordError]:
+        entered.set()
+        await asyncio.sleep(0.3)
+        return await parse_all(records)
+
+    async with running(rig.bus, slow, **change) as first:
+        await asyncio.wait_for(entered.wait(), 15)
+        async with running(rig.bus, parse_all, **change):
+            await until(lambda: 0 < first.stream.readers[0].progress.partitions < PARTITIONS, 15)
+            check = await Member(rig.bus.source(f"{rig.prefix}.parsed", f"{rig.prefix}.check")).start()
+            await check.read(14)
+            assert not await check.source.pull(10, 1_000)
+            await check.source.stop()
+
+
+async def test_a_hole_is_noticed_and_never_committed_over(rig: Rig) -> None:
+    """A reader that skips records which the log holds stops the worker; the next one reads them."""
+    await rig.write([Outgoing(rig.topic, b"sales", f"From: a\r\nSubject: {n}\r\n\r\nx".encode()) for n in range(40)])
+    host = Host(settings(topic_prefix=rig.prefix, group_prefix=rig.prefix, batch_mails=4), rig.bus)
+    add_stage(host, parse_all)
+    [reader] = host.stream.readers
+    pull, calls = reader._source.pull, itertools.count()
+
+    async def skipping(room: int, wait_ms: int) -> list[Record]:
+        records = await pull(room, wait_ms)
+        if records and next(calls) == 2:
+            reader._source.seek(records[-1].place, records[-1].offset + 11)
+        return records
+
+    reader._source.pull = skipping  # type: ignore[method-assign]
+    with pytest.raises(OffsetHole, match="start the worker again"):
+        await asyncio.wait_for(host.serve(lambda _: None), 30)
+    check = Member(rig.bus.source(f"{rig.prefix}.parsed", f"{rig.prefix}.check"))
+    await check.start()
+    async with running(rig.bus, parse_all, topic_prefix=rig.prefix, group_prefix=rig.prefix):
+        emails = [Email.decode(record.value) for record in await check.read(40)]
+    await check.source.stop()
+    assert len({email.email_id for email in emails}) == 40

@@ -1,0 +1,368 @@
+"""Events: version 1 stays readable, what is written is strict, what is read is tolerant but never guesses."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from mailweir.schemas.errors import (
+    InvalidEvent,
+    MalformedJson,
+    RecordError,
+    UnknownLabel,
+    UnknownSchemaVersion,
+    UnknownTaxonomy,
+)
+from mailweir.schemas.events import (
+    Address,
+    Alternative,
+    Coordinates,
+    DeadLetter,
+    Decision,
+    Email,
+    Event,
+    Feedback,
+    HeadDecision,
+    Language,
+    ModelPromoted,
+    ModelRef,
+    RawEmail,
+    RetrainFinished,
+    RetrainRequested,
+    ShardClosed,
+    TaxonomyRef,
+    Zone,
+    original_headers,
+)
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "v1"
+EVENTS: dict[str, type[Event]] = {
+    "raw_email": RawEmail,
+    "email": Email,
+    "decision": Decision,
+    "feedback": Feedback,
+    "shard_closed": ShardClosed,
+    "retrain_requested": RetrainRequested,
+    "retrain_finished": RetrainFinished,
+    "model_promoted": ModelPromoted,
+    "dead_letter": DeadLetter,
+}
+# The public example of a decision: keys in this order.
+DECISION_KEYS = [
+    "schema", "decision_id", "email_id", "input_id", "source", "model", "taxonomy", "tier", "heads", "next_actions", "entities",
+    "summary", "action_items", "reasons", "language", "needs_review", "review_cause", "truncated", "decided_at", "timings_ms",
+]  # fmt: skip
+
+
+def golden(name: str) -> dict[str, Any]:
+    """A golden file, parsed."""
+    data: dict[str, Any] = json.loads((GOLDEN / f"{name}.json").read_text(encoding="utf-8"))
+    return data
+
+
+def changed(name: str, **fields: Any) -> bytes:
+    """A golden event with other values."""
+    return json.dumps(golden(name) | fields).encode()
+
+
+def test_every_event_has_a_golden_file_of_version_one() -> None:
+    """No event is left out, and none has two files."""
+    assert {kind.ce_type.removeprefix("mailweir.") for kind in Event.__subclasses__()} == set(EVENTS)
+    assert {name: kind.ce_type for name, kind in EVENTS.items()} == {name: f"mailweir.{name}" for name in EVENTS}
+    assert all(golden(name)["schema"] == 1 for name in EVENTS)
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_a_golden_event_decodes_and_encodes_to_the_same(name: str) -> None:
+    """What version 1 wrote is read field by field and written again as it was, in the same order."""
+    event = EVENTS[name].decode((GOLDEN / f"{name}.json").read_bytes())
+    again = json.loads(event.encode())
+    assert again == golden(name)
+    assert list(again) == list(golden(name))
+    assert {field.alias or key for key, field in type(event).model_fields.items()} == set(golden(name))
+
+
+def test_golden_fields_arrive_as_values() -> None:
+    """Times are aware UTC, addresses and places are objects, labels are read as written."""
+    email, decision = Email.decode(changed("email")), Decision.decode(changed("decision"))
+    assert email.date == datetime(2026, 3, 2, 9, 13, 55, tzinfo=UTC)
+    assert (email.sender.name, str(email.sender)) == ("Ayşe Demir", "Ayşe Demir <ayse.demir@example.org>")
+    assert email.body[email.zones[1].start : email.zones[1].end] == "-- \nAyşe Demir\n"
+    assert decision.source == Coordinates(topic="mail.parsed", partition=3, offset=1042)
+    assert decision.heads["category"].alternatives == (Alternative(label="finance", probability=0.02),)
+    assert decision.decided_at == datetime(2026, 3, 2, 9, 14, 0, 120_000, tzinfo=UTC)
+    found = decision.entities[0]
+    assert email.body[found.start : found.end] == found.text == "12345678"
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_unknown_fields_are_ignored_when_read_and_refused_when_written(name: str) -> None:
+    """A field of a later version does not stop a reader; a misspelt one stops a writer."""
+    kind = EVENTS[name]
+    assert kind.decode(changed(name, field_of_tomorrow=1)) == kind.decode(changed(name))
+    with pytest.raises(ValidationError, match="field_of_tomorrow"):
+        kind.model_validate(golden(name) | {"field_of_tomorrow": 1})
+
+
+def test_unknown_fields_are_ignored_inside_parts() -> None:
+    """Tolerance reaches into nested objects and lists."""
+    data = golden("decision")
+    data["source"]["leader_epoch"] = 4
+    data["heads"]["category"]["alternatives"][0]["rank"] = 2
+    assert Decision.from_json(data) == Decision.from_json(golden("decision"))
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_an_event_of_a_newer_version_is_refused(name: str) -> None:
+    """What this software cannot know it does not read, and says what to do."""
+    with pytest.raises(UnknownSchemaVersion, match=r"has schema 2, this software reads up to 1: upgrade it") as caught:
+        EVENTS[name].decode(changed(name, schema=2))
+    assert caught.value.code == "unknown_schema_version"
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("decision", {"heads": {"category": {"label": "wrok", "probability": 0.9, "abstained": False}}}),
+        ("decision", {"heads": {"mood": {"label": "work", "probability": 0.9, "abstained": False}}}),
+        (
+            "decision",
+            {
+                "heads": {
+                    "category": {
+                        "label": "work", "probability": 0.9, "abstained": False,
+                        "alternatives": [{"label": "wrok", "probability": 0.1}],
+                    }
+                }
+            },
+        ),
+        ("decision", {"next_actions": [{"label": "dance", "probability": 0.9}]}),
+        ("decision", {"entities": [{"type": "shoe_size", "text": "43", "field": "body", "start": 0, "end": 2, "probability": 1}]}),
+        ("feedback", {"heads": {"category": {"label": "wrok"}}}),
+        ("feedback", {"next_actions": ["dance"]}),
+        ("feedback", {"entities_removed": [{"type": "shoe_size", "text": "43", "field": "body", "start": 0, "end": 2}]}),
+    ],
+)  # fmt: skip
+def test_a_label_that_no_taxonomy_defines_is_refused(name: str, fields: dict[str, Any]) -> None:
+    """Heads, labels, runners-up, next actions and entity types must exist in the taxonomy that the event names."""
+    with pytest.raises(UnknownLabel) as caught:
+        EVENTS[name].decode(changed(name, **fields))
+    assert caught.value.code == "unknown_label"
+
+
+@pytest.mark.parametrize("name", ["decision", "feedback"])
+@pytest.mark.parametrize("taxonomy", [{"name": "email", "version": 99}, {"name": "weather", "version": 1}])
+def test_a_taxonomy_that_is_not_installed_is_refused(name: str, taxonomy: dict[str, Any]) -> None:
+    """The message names what is installed."""
+    with pytest.raises(UnknownTaxonomy, match=r"there are: email 1, task 1") as caught:
+        EVENTS[name].decode(changed(name, taxonomy=taxonomy))
+    assert caught.value.code == "unknown_taxonomy"
+
+
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [
+        (b"", MalformedJson),
+        (b"\x00\xff", MalformedJson),
+        (b'{"schema": 1', MalformedJson),
+        (b"[]", InvalidEvent),
+        (b"null", InvalidEvent),
+        (b'"text"', InvalidEvent),
+        (b"{}", InvalidEvent),
+        (changed("email", email_id="ABC"), InvalidEvent),
+        (changed("email", date="2026-03-02T09:13:55"), InvalidEvent),
+        (changed("email", schema=0), InvalidEvent),
+        (changed("email", schema="one"), InvalidEvent),
+        (changed("email", schema=True), InvalidEvent),
+        (changed("email", deep=json.loads("[" * 300 + "]" * 300)), InvalidEvent),
+        (b"[" * 5_000 + b"]" * 5_000, MalformedJson),
+        (changed("email", zones=[{"kind": "poem", "start": 0, "end": 1}]), InvalidEvent),
+    ],
+)
+def test_a_value_that_is_no_email_is_refused_with_its_code(value: bytes, error: type[RecordError]) -> None:
+    """Wrong JSON and wrong events are different errors; a time without zone is wrong, not guessed."""
+    with pytest.raises(RecordError) as caught:
+        Email.decode(value)
+    assert type(caught.value) is error
+
+
+def test_a_refusal_names_fields_and_never_quotes_the_mail() -> None:
+    """Field and reason of the first three problems; no value, as that may be somebody's text."""
+    wrong = changed("email", body=["top secret"], subject=1, mailbox=None, truncated="secret", parse_ms=-1)
+    with pytest.raises(InvalidEvent) as caught:
+        Email.decode(wrong)
+    assert caught.value.message.startswith("not a Email: mailbox: ")
+    assert caught.value.message.endswith("(and 2 more)")
+    assert caught.value.detail["fields"] == ["mailbox", "subject", "body", "truncated", "parse_ms"]
+    assert "secret" not in caught.value.message
+
+
+def test_the_decision_has_exactly_the_public_keys_in_their_order() -> None:
+    """Consumers write against these names; defaults are written out, not left away."""
+    least = Decision(
+        decision_id="0" * 64,
+        email_id="1" * 64,
+        model=ModelRef(name="email", version="1"),
+        taxonomy=TaxonomyRef(name="email", version=1),
+        tier="encoder",
+        heads={"category": HeadDecision(label="work", probability=0.97, abstained=False)},
+        language="en",
+        needs_review=False,
+        decided_at=datetime(2026, 3, 2, tzinfo=UTC),
+    )
+    assert list(json.loads(least.encode())) == DECISION_KEYS == list(golden("decision"))
+    assert list(json.loads(least.encode())["heads"]["category"]) == [
+        "label",
+        "probability",
+        "abstained",
+        "alternatives",
+    ]
+    assert list(golden("decision")["entities"][0]) == ["type", "text", "field", "start", "end", "probability"]
+
+
+def test_the_same_answer_may_differ_in_times_and_place_only() -> None:
+    """A repeated delivery is recognised; another label, text or probability is not the same answer."""
+    one = Decision.decode(changed("decision"))
+    later = changed("decision", decided_at="2027-01-01T00:00:00Z", timings_ms={}, source=None)
+    assert one.same_answer(Decision.decode(later))
+    heads = golden("decision")["heads"]
+    other_label = heads | {"category": heads["category"] | {"label": "finance"}}
+    other_probability = heads | {"category": heads["category"] | {"probability": 0.96}}
+    for different in ({"heads": other_label}, {"heads": other_probability}, {"truncated": True}, {"summary": "x"}):
+        assert not one.same_answer(Decision.decode(changed("decision", **different))), different
+
+
+@given(st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=3)), timezone(-timedelta(minutes=570))]),
+                    min_value=datetime(1971, 1, 1), max_value=datetime(9990, 1, 1)))  # fmt: skip # noqa: DTZ001
+def test_times_are_written_in_utc_with_milliseconds(moment: datetime) -> None:
+    """Whatever zone a time came in, it is written as UTC with Z, and is the same moment to the millisecond."""
+    event = ModelPromoted.from_json(golden("model_promoted")).model_copy(update={"promoted_at": moment})
+    text = json.loads(event.encode())["promoted_at"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", text)
+    assert timedelta(0) <= moment - datetime.fromisoformat(text) < timedelta(milliseconds=1)
+
+
+def test_a_time_without_a_zone_cannot_be_written() -> None:
+    """A naive time is nobody's time."""
+    with pytest.raises(ValidationError, match="timezone"):
+        ModelPromoted.model_validate(golden("model_promoted") | {"promoted_at": datetime(2026, 1, 1)})  # noqa: DTZ001
+
+
+def test_events_are_frozen() -> None:
+    """Nobody changes an event on its way."""
+    event = Email.decode(changed("email"))
+    with pytest.raises(ValidationError, match="frozen"):
+        event.subject = "another"  # type: ignore[misc]
+    with pytest.raises(ValidationError, match="frozen"):
+        event.sender.name = "somebody else"  # type: ignore[misc]
+
+
+def test_raw_json_mail_is_forgiving_where_producers_differ() -> None:
+    """One recipient as a string, null for an empty text; a number is still no subject."""
+    mail = RawEmail.decode(b'{"from": null, "to": "sales@example.com", "subject": null, "body": "hi"}')
+    assert (mail.to, mail.sender, mail.subject, mail.body, mail.schema_version) == (
+        ("sales@example.com",),
+        "",
+        "",
+        "hi",
+        1,
+    )
+    with pytest.raises(InvalidEvent, match="subject"):
+        RawEmail.decode(b'{"subject": 5}')
+
+
+TEXT = st.text(st.characters(codec="utf-8"), max_size=40)
+MOMENT = st.datetimes(timezones=st.just(UTC), min_value=datetime(1971, 1, 1)).map(  # noqa: DTZ001
+    lambda moment: moment.replace(microsecond=moment.microsecond // 1_000 * 1_000)
+)
+ADDRESS = st.builds(Address, name=TEXT, address=TEXT)
+EMAIL = st.builds(
+    Email,
+    email_id=st.text("0123456789abcdef", min_size=64, max_size=64),
+    input_id=st.none() | TEXT,
+    mailbox=TEXT,
+    source=st.none() | st.builds(Coordinates, topic=TEXT, partition=st.integers(0, 99), offset=st.integers(0, 2**62)),
+    references=st.lists(TEXT, max_size=3).map(tuple),
+    subject=TEXT,
+    sender=ADDRESS,
+    to=st.lists(ADDRESS, max_size=3).map(tuple),
+    date=st.none() | MOMENT,
+    body=TEXT,
+    zones=st.lists(st.builds(Zone, kind=st.sampled_from(["new", "quoted"]), start=st.integers(0, 9), end=st.integers(9, 20)),
+                   max_size=2).map(tuple),
+    language=st.builds(Language, code=st.sampled_from(["en", "tr"]), probability=st.floats(0, 1)),
+    parse_ms=st.floats(0, 1e6),
+)  # fmt: skip
+
+
+@given(EMAIL)
+def test_an_email_survives_its_way_over_the_topic(email: Email) -> None:
+    """Every text and time comes out of JSON as it went in."""
+    assert Email.decode(email.encode()) == email
+
+
+# -- dead letters ----------------------------------------------------------------------------------------------------
+LETTER = st.builds(
+    DeadLetter,
+    source=st.builds(Coordinates, topic=TEXT, partition=st.integers(0, 99), offset=st.integers(0, 2**62)),
+    stage=TEXT,
+    code=TEXT,
+    message=TEXT,
+    attempts=st.integers(1, 9),
+    trace_id=TEXT,
+    rejected_at=MOMENT,
+    omitted_bytes=st.integers(0, 2**40),
+)
+HEADERS = st.lists(st.tuples(st.sampled_from(["content-type", "traceparent", "x-any", "x-any"]), st.binary(max_size=9)), max_size=4)  # fmt: skip
+
+
+@given(LETTER, HEADERS)
+def test_a_dead_letter_survives_in_headers_beside_the_original_ones(
+    letter: DeadLetter, own: list[tuple[str, bytes]]
+) -> None:
+    """The cause is read back whole, and taking it away leaves the record's own headers, repeats and order included."""
+    both = [*own, *letter.headers()]
+    assert DeadLetter.from_headers(both) == letter
+    assert original_headers(both) == own
+
+
+def test_golden_dead_letter_headers_are_read_and_written_as_they_were() -> None:
+    """Version 1's headers, name by name."""
+    stored = golden("dead-letter.headers")["headers"]
+    headers = [(name, value.encode()) for name, value in stored]
+    letter = DeadLetter.from_headers(headers)
+    assert letter == DeadLetter.decode(changed("dead_letter"))
+    assert [*original_headers(headers), *letter.headers()] == headers
+    assert letter.event_id == "mail.raw:5:77:ingest"
+
+
+def test_headers_that_are_no_dead_letter_are_refused() -> None:
+    """A missing header is named; a wrong one is refused."""
+    headers = DeadLetter.decode(changed("dead_letter")).headers()
+    with pytest.raises(InvalidEvent, match="header mailweir_dead_code is missing"):
+        DeadLetter.from_headers([item for item in headers if item[0] != "mailweir_dead_code"])
+    with pytest.raises(InvalidEvent, match=r"not a DeadLetter: source\.offset"):
+        DeadLetter.from_headers([*headers, ("mailweir_dead_offset", b"minus one")])
+    with pytest.raises(InvalidEvent, match="not a dead letter"):
+        DeadLetter.from_headers([*headers, ("mailweir_dead_stage", b"\xff\xfe")])
+
+
+def test_a_dead_letter_of_a_newer_version_is_refused() -> None:
+    """Headers follow the same rule as values."""
+    headers = [*DeadLetter.decode(changed("dead_letter")).headers(), ("mailweir_dead_schema", b"2")]
+    with pytest.raises(UnknownSchemaVersion):
+        DeadLetter.from_headers(headers)
+
+
+def test_a_long_cause_is_cut_for_its_header() -> None:
+    """A header is for reading: 2,000 characters of the message are kept."""
+    letter = DeadLetter.decode(changed("dead_letter", message="ş" * 5_000))
+    assert DeadLetter.from_headers(letter.headers()).message == "ş" * 2_000
