@@ -30,7 +30,7 @@ up: $(VENV)/.packages $(VENV)/.kafka ## the demo, and everything stays up until 
 
 test: setup ## all tests but the long ones
 	@# two at a time, a file to one process: tests of one file share brokers; most of a test's time is waiting for Kafka
-	$(PY) -m pytest -m "not slow and not bench" -n 2 --dist loadfile
+	$(PY) -m pytest -m "not slow and not bench" -n 2 --dist loadfile --no-loadscope-reorder
 
 check: setup $(TREE) ## ruff, mypy --strict, import-linter
 	@$(BIN)/ruff check .

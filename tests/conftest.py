@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from mailweir.services.telemetry import configure_logging
+
+
+def pytest_configure() -> None:
+    """A shell that runs the suite in the background has told it, and so every command it starts, to ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -118,7 +118,9 @@ def test_killed_guard_takes_the_broker_along() -> None:
         assert guard is not None
         guard.kill()
         assert until(lambda: gone(cluster.pids[0]))
-        assert cluster.dead() == [1]
+        assert until(
+            lambda: cluster.dead() == [1]
+        )  # its main thread took the JVM along; its other one may take a moment more
 
 
 def unpacked(jvm: int) -> set[Path]:
