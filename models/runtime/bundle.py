@@ -13,6 +13,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as onnx_errors
 from mailweir.models.runtime.graph import TOKEN_BUDGET, Floats, Graph, Ran
 from mailweir.models.runtime.integrity import read_manifest, verify_files, verify_labels
 from mailweir.models.runtime.reasons import strongest_words
+from mailweir.models.runtime.windows import TAGS, Later, run_later, tag_table
 from mailweir.models.text.model_input import ModelInput
 from mailweir.models.text.spans import Span, decode_tags
 from mailweir.models.text.tokens import MailTokenizer, Tokens
@@ -21,7 +22,7 @@ from mailweir.schemas.events import EntityField, Reason
 from mailweir.schemas.manifest import HeadSpec, Manifest
 
 MODEL, TOKENIZER = "model.onnx", "tokenizer.json"
-_CONTRIBUTIONS, _TAGS = "tokens", "tags"
+_CONTRIBUTIONS = "tokens"
 _WARM_UP = ModelInput("query: warm up " * 8, cut=False, empty=False)
 
 # What the runtime raises for a file that is no graph, a damaged one, or one for a newer runtime.
@@ -46,7 +47,7 @@ class Scores:
     truncated: bool  # the text was longer
     empty: bool  # there was no text
     tokenize_ms: float
-    model_ms: float  # this mail's share of its sub-batch
+    model_ms: float  # this mail's share of its sub-batch, and its later windows
     reasons: Mapping[str, tuple[Reason, ...]] = field(
         default_factory=dict
     )  # head -> strongest words; empty if not asked
@@ -88,8 +89,9 @@ class Bundle:
         `reasons` adds the words that spoke for the winning label of each head.
         """
         tokens, spent = self._tokenize(inputs)
-        extra = [name for name, wanted in ((_TAGS, self.manifest.tags), (_CONTRIBUTIONS, reasons)) if wanted]
+        extra = [name for name, wanted in ((TAGS, self.manifest.tags), (_CONTRIBUTIONS, reasons)) if wanted]
         names = [*self.manifest.heads, *extra]
+        later = run_later(self._graph, tokens, token_budget) if self.manifest.tags else {}
         scores: dict[int, Scores] = {}
         for ran in self._graph.run([t.ids for t in tokens], names, token_budget):
             calibrated = [
@@ -103,9 +105,9 @@ class Bundle:
                     truncated=tokens[row].truncated,
                     empty=inputs[row].empty,
                     tokenize_ms=spent[row],
-                    model_ms=ran.milliseconds / len(ran.rows),
+                    model_ms=ran.milliseconds / len(ran.rows) + (later[row].milliseconds if row in later else 0.0),
                     reasons=self._reasons(inputs[row], tokens[row], heads, ran, place) if reasons else {},
-                    tagged=self._tagged(inputs[row], tokens[row], ran, place),
+                    tagged=self._tagged(inputs[row], tokens[row], ran.outputs[len(heads) :], place, later.get(row)),
                 )
         return [scores[row] for row in range(len(inputs))]
 
@@ -117,12 +119,14 @@ class Bundle:
             spent.append((perf_counter() - start) * 1000)
         return tokens, spent
 
-    def _tagged(self, given: ModelInput, tokens: Tokens, ran: Ran, place: int) -> tuple[tuple[EntityField, Span], ...]:
+    def _tagged(
+        self, given: ModelInput, tokens: Tokens, outputs: Sequence[Floats], place: int, later: Later | None
+    ) -> tuple[tuple[EntityField, Span], ...]:
         spec = self.manifest.tags
         if spec is None:
             return ()
-        logits: Floats = ran.outputs[len(self.manifest.heads)][place][: len(tokens)]
-        offsets = tokens.encoding.offsets[: len(tokens)]
+        logits = tag_table(outputs[0][place], tokens, later)
+        offsets = tokens.encoding.offsets[: len(logits)]
         spans = decode_tags(logits, spec.names, offsets, given.text, spec.temperature)
         return tuple(given.locate(s for s in spans if s.probability >= spec.thresholds.get(s.type, 0.0)))
 
@@ -151,7 +155,7 @@ def calibrate(logits: Floats, head: HeadSpec) -> Probabilities:
 def _verify_outputs(folder: Path, manifest: Manifest, graph: Graph) -> None:
     outputs = graph.outputs
     wanted = {name: len(head.labels) for name, head in manifest.heads.items()}
-    wanted |= {_TAGS: len(manifest.tags.names)} if manifest.tags else {}
+    wanted |= {TAGS: len(manifest.tags.names)} if manifest.tags else {}
     for name, width in wanted.items():
         if name not in outputs or outputs[name][-1] != width:
             message = f"{folder / MODEL} has no output {name} of width {width}, as the manifest says"

@@ -6,7 +6,7 @@ from mailweir.models.runtime.bundle import Probabilities, Scores
 from mailweir.schemas.events import Alternative, HeadDecision, NextAction, ReviewCause
 from mailweir.schemas.manifest import HeadSpec, Manifest
 
-POLICY_VERSION = 1
+POLICY_VERSION = 2
 """Part of every decision's id: raise it when the same bundle would answer the same mail otherwise, be it by these rules, by the
 text that the model is given, or by the shapes of entities."""
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mailweir.models.text.mend import mended
 from mailweir.models.text.spans import Span
 from mailweir.schemas.events import Email, EntityField, Zone, ZoneKind
 
@@ -38,17 +39,21 @@ class ModelInput:
     excerpts: tuple[Excerpt, ...] = ()
 
     def locate(self, spans: Iterable[Span]) -> Iterator[tuple[EntityField, Span]]:
-        """Spans of the text as spans of the field that they come from; what reaches over two places of it is dropped."""
+        """Spans of the text as whole words of the field that they come from; what reaches over two places of it is dropped."""
         kept = np.ones(len(self.whole), bool)
         for run in _BLANKS.finditer(self.whole):
             kept[run.start() + 1 : run.end()] = False
         origin = np.flatnonzero(kept)
         for span in spans:
-            start, end = int(origin[span.start]), int(origin[span.end - 1]) + 1
-            for piece in self.excerpts:
-                if piece.at <= start and end <= piece.at + piece.end - piece.start:
-                    move = piece.start - piece.at
-                    yield piece.field, Span(span.type, start + move, end + move, span.probability)
+            written = Span(span.type, int(origin[span.start]), int(origin[span.end - 1]) + 1, span.probability)
+            for whole in mended(written, self.whole):
+                yield from self._in_field(whole)
+
+    def _in_field(self, span: Span) -> Iterator[tuple[EntityField, Span]]:
+        for piece in self.excerpts:
+            if piece.at <= span.start and span.end <= piece.at + piece.end - piece.start:
+                move = piece.start - piece.at
+                yield piece.field, Span(span.type, span.start + move, span.end + move, span.probability)
 
 
 def compose(email: Email) -> ModelInput:

@@ -33,10 +33,15 @@ _PARTS = re.compile(r"[a-z]+")
 
 def find_shapes(text: str) -> Iterator[Find]:
     """Amounts, quantities and role addresses of `text`."""
-    for match in _AMOUNT.finditer(text):
-        yield Find("amount/currency", match.start(), match.end())
+    for start, end in find_amounts(text, 0, len(text)):
+        yield Find("amount/currency", start, end)
     for match in _QUANTITY.finditer(text):
         yield Find("quantity/unit", match.start(1), match.end(1))
     for match in _ADDRESS.finditer(text):
         if not _ROLES.isdisjoint(_PARTS.findall(match.group(1).lower())):
             yield Find("team_mailbox/role", match.start(), match.end())
+
+
+def find_amounts(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Where money with its currency stands, between `start` and `end`."""
+    yield from (match.span() for match in _AMOUNT.finditer(text, start, end))

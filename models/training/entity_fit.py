@@ -29,7 +29,7 @@ def tagged_rows(
     """What the tagger finds in each row."""
     found = []
     for given, read, table in zip(inputs, tokens, logits, strict=True):
-        spans = decode_tags(table, spec.names, read.encoding.offsets[: len(read)], given.text, spec.temperature)
+        spans = decode_tags(table, spec.names, read.encoding.offsets[: len(table)], given.text, spec.temperature)
         found.append(list(given.locate(s for s in spans if s.probability >= spec.thresholds.get(s.type, 0.0))))
     return found
 

@@ -11,7 +11,8 @@ from threadpoolctl import threadpool_limits
 
 from mailweir.models.export.encoder import write_classifier
 from mailweir.models.runtime.bundle import MODEL, TOKENIZER
-from mailweir.models.runtime.graph import Graph
+from mailweir.models.runtime.graph import TOKEN_BUDGET, Graph
+from mailweir.models.runtime.windows import TAGS, run_later, tag_table
 from mailweir.models.training.answer import Fitted, answer_frozen
 from mailweir.models.training.corpus import MailRow
 from mailweir.models.training.e5 import BaseModel, read_base
@@ -118,8 +119,9 @@ def _parts(run: Run, ready: Prepared, mask: Mask) -> tuple[list[Any], list[Any],
 
 
 def _tag_logits(model: Path, ready: Prepared, mask: Mask) -> list[Any]:
-    graph, chosen = Graph(model, ready.vocabulary.padding), np.flatnonzero(mask)
-    found: dict[int, Any] = {}
-    for ran in graph.run([ready.tokens[i].ids for i in chosen], ["tags"]):
-        found.update(zip(ran.rows, ran.outputs[0], strict=True))
-    return [found[place] for place in range(len(chosen))]
+    graph, tokens = Graph(model, ready.vocabulary.padding), [ready.tokens[i] for i in np.flatnonzero(mask)]
+    first: dict[int, Any] = {}
+    for ran in graph.run([one.ids for one in tokens], [TAGS]):
+        first.update(zip(ran.rows, ran.outputs[0], strict=True))
+    later = run_later(graph, tokens, TOKEN_BUDGET)
+    return [tag_table(first[row], one, later.get(row)) for row, one in enumerate(tokens)]

@@ -1,0 +1,42 @@
+"""Where a date or a time begins and ends: neighbours that make one expression, such as `Friday, 8 August at 17:00`, in five languages.
+
+It only says where; whether something is wanted by then is the model's business.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from mailweir.models.text.finds import entity_words
+
+_WORDS = entity_words()["dates"]
+
+
+def _any(words: Iterable[str]) -> str:
+    return "|".join(sorted(map(re.escape, words), key=len, reverse=True))
+
+
+_MONTHS = _any(_WORDS["months"])
+_NUMERIC = r"\d{4}-\d{2}-\d{2}|\d{1,2}[./]\d{1,2}[./]\d{2,4}|\d{1,2}-\d{1,2}-\d{4}|\d{1,2}[./]\d{1,2}(?![\d%])"
+_WRITTEN = (
+    rf"\d{{1,2}}(?:st|nd|rd|th|\.|er)?(?: of| de)? (?:{_MONTHS})(?!\w)(?:,?(?: de)? \d{{4}})?"
+    rf"|(?:{_MONTHS})\.? \d{{1,2}}(?:st|nd|rd|th)?(?:,? \d{{4}})?"
+)
+_CLOCK = r"\d{1,2}[:.]\d{2}(?: ?[ap]\.?m\b\.?| ?uhr|h)?|\d{1,2} ?(?:[ap]m|uhr|h)|\d{1,2}h\d{2}|\d{1,2} o['’]clock"
+_ATOM = rf"(?:{_WRITTEN}|{_NUMERIC}|{_CLOCK}|{_any([*_WORDS['weekdays'], *_WORDS['days'], *_WORDS['parts']])})(?!\w)"
+_BETWEEN = rf"(?:,? (?:(?:{_any(_WORDS['between'])}) )?|, | \()"
+# At most six atoms, each of bounded length, each of which must begin a word: linear.
+_DATE = re.compile(rf"(?<![\w./-]){_ATOM}(?:{_BETWEEN}{_ATOM}){{0,5}}", re.IGNORECASE)
+_REACH = 60  # characters around a find in which its expression may stand
+
+
+def find_dates(text: str, start: int = 0, end: int | None = None) -> Iterator[tuple[int, int]]:
+    """Ranges of the longest expressions in `text`, or in the part of it."""
+    yield from (match.span() for match in _DATE.finditer(text, start, len(text) if end is None else end))
+
+
+def whole_date(text: str, start: int, end: int) -> tuple[int, int]:
+    """The range grown to the ends of the expressions that it cuts."""
+    for first, last in find_dates(text, max(0, start - _REACH), min(len(text), end + _REACH)):
+        if first < end and start < last:
+            start, end = min(start, first), max(end, last)
+    return start, end
