@@ -39,7 +39,7 @@ def _sources(manifest: Manifest) -> Iterator[str]:
     yield f"- Split by author: fitted on {fitted}; tested on {tested}, of whom nothing was fitted, chosen, ranged or calibrated."
     if data.get("public"):
         counts = ", ".join(f"{name} {count}" for name, count in data["public"].items())
-        yield f"- Beside them, mails of public collections that say only whether they are spam: {counts}. No row of them is here."
+        yield f"- Beside them, mails of public collections, for the heads that their labels fit: {counts}. No row of them is here."
     yield (
         f"- Calibration and choice of epoch on authors that were not fitted on ({chosen}), on the scores of the served graph."
         if data["chosen_and_calibrated_on"]

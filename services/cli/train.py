@@ -26,7 +26,7 @@ def train(
         Path | None, typer.Option(metavar="DIR", help="Annotated rows (*.jsonl); else the corpus of the repository.")
     ] = None,
     public: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Public spam collections (NAME.jsonl.zst) to learn from as well.")
+        Path | None, typer.Option(metavar="DIR", help="Public collections (NAME.jsonl.zst) to learn from as well.")
     ] = None,
     checkpoints: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where a run that is cut off goes on from; else OUT.checkpoints.")
@@ -71,6 +71,10 @@ def _train(out: Path, taxonomy: str, data: tuple[Path | None, Path | None], chec
     recipe = EMAIL if taxonomy == "email" else TASK
     folder = corpus or FOLDER
     rows = load_mails(folder) if taxonomy == "email" else tasks_as_mails(load_tasks(folder))
-    extra = load_public(public, recipe.seed) if public else []
+    extra = load_public(public, recipe.seed, say=_say) if public else []
     options = recipe if checkpoints else replace(recipe, tuning=None)
     return train_bundle(out, rows, options, Given(public=extra, checkpoints=checkpoints))
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
