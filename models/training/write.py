@@ -110,6 +110,7 @@ def _data(rows: Sequence[MailRow], recipe: Recipe) -> dict[str, Any]:
         "source": "models/corpus, written for this project",
         "sha256": digest,
         "rows": len(rows),
+        "altered": sum("+" in row.id for row in rows),  # repeats and other forms, as `mailweir data build` names them
         "rows_by_language": {
             code: sum(r.language == code for r in rows) for code in sorted({r.language for r in rows})
         },

@@ -13,6 +13,7 @@ from mailweir.schemas.errors import BundleError, MailweirError, SetupError
 from mailweir.services.cli import (
     classify,
     data,
+    data_build,
     dead,
     demo,
     evaluate,
@@ -87,6 +88,7 @@ app.add_typer(schemas.app, name="schemas")
 app.command("settings")(settings.settings)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
+data.app.command("build")(data_build.build)
 app.add_typer(data.app, name="data")
 
 

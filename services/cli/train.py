@@ -23,7 +23,8 @@ def train(
     ],
     *,
     corpus: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Annotated rows (*.jsonl); else the corpus of the repository.")
+        Path | None,
+        typer.Option(metavar="DIR|FILE", help="Annotated rows (*.jsonl); else the corpus of the repository."),
     ] = None,
     public: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Public collections (NAME.jsonl.zst) to learn from as well.")
@@ -49,9 +50,10 @@ def train(
     run, or a folder cannot be used.
     """
     client_settings()
-    for folder in (corpus, public):
-        if folder is not None and not folder.is_dir():
-            raise InputError(f"{folder}: no such folder", path=str(folder))
+    if corpus is not None and not corpus.exists():
+        raise InputError(f"{corpus}: no such file or folder", path=str(corpus))
+    if public is not None and not public.is_dir():
+        raise InputError(f"{public}: no such folder", path=str(public))
     try:
         kept = None if frozen else checkpoints or out.with_name(f"{out.name}.checkpoints")
         manifest = _train(out, taxonomy, (corpus, public), kept)
@@ -61,7 +63,7 @@ def train(
 
 
 def _train(out: Path, taxonomy: str, data: tuple[Path | None, Path | None], checkpoints: Path | None) -> Manifest:
-    """`data` are the folders of annotated rows and of public collections; without `checkpoints` the encoder stays frozen."""
+    """`data` are the annotated rows, a folder or a file, and the folder of public collections; without `checkpoints` the encoder stays frozen."""
     from mailweir.models.training.corpus import FOLDER, load_mails, load_tasks, tasks_as_mails
     from mailweir.models.training.public import load_public
     from mailweir.models.training.recipe import EMAIL, TASK
