@@ -42,7 +42,12 @@ class MailRow(Part):
     body: str
     mailbox: str
     labels: dict[str, str | tuple[str, ...] | None]
-    entities: tuple[EntityMark, ...]
+    marks: tuple[EntityMark, ...] | None = Field(alias="entities")  # None: nobody looked for entities
+
+    @property
+    def entities(self) -> tuple[EntityMark, ...]:
+        """The entities that are marked; none where nobody looked for them."""
+        return self.marks or ()
 
     def label(self, head: str) -> str | None:
         """The label of a head with one answer; None where the annotator could not decide."""

@@ -14,6 +14,7 @@ from mailweir.services.cli import (
     classify,
     data,
     data_build,
+    data_history,
     dead,
     demo,
     evaluate,
@@ -89,6 +90,7 @@ app.command("settings")(settings.settings)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 data.app.command("build")(data_build.build)
+data.app.command("label-history")(data_history.label_history)
 app.add_typer(data.app, name="data")
 
 

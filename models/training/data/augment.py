@@ -81,9 +81,17 @@ def _plain(row: MailRow, chance: Random) -> MailRow | None:
     if row.language != "tr":
         return None
     marks = tuple(m.model_copy(update={"text": plain_letters(m.text, chance)}) for m in row.entities)
-    texts = {"subject": plain_letters(row.subject, chance), "body": plain_letters(row.body, chance)}
     # two marks may have become one: Mart and mart are not, but açık and acik are
-    return _checked(row, row.model_copy(update=texts | {"entities": tuple(dict.fromkeys(marks))}))
+    return _checked(
+        row,
+        row.model_copy(
+            update=_plain_texts(row, chance) | {"marks": None if row.marks is None else tuple(dict.fromkeys(marks))}
+        ),
+    )
+
+
+def _plain_texts(row: MailRow, chance: Random) -> dict[str, str]:
+    return {"subject": plain_letters(row.subject, chance), "body": plain_letters(row.body, chance)}
 
 
 def _substituted(row: MailRow, chance: Random) -> MailRow | None:

@@ -29,7 +29,9 @@ def substituted(row: MailRow, chance: Random) -> MailRow:
             if fresh not in subject and fresh not in body:
                 subject, body = (_replaced(text, mark.text, fresh) for text in (subject, body))
                 marks[place] = mark.model_copy(update={"text": fresh})
-    return row.model_copy(update={"subject": subject, "body": body, "entities": tuple(marks)})
+    if row.marks is None:
+        return row
+    return row.model_copy(update={"subject": subject, "body": body, "marks": tuple(marks)})
 
 
 def same_shape(mark: EntityMark, chance: Random) -> str:
