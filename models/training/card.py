@@ -33,13 +33,14 @@ def _sources(manifest: Manifest) -> Iterator[str]:
     yield from ("", "## Made of", "")
     yield f"- Base: {manifest.base}; the heads over it are ours."
     spoken = ", ".join(f"{code} {count}" for code, count in data["rows_by_language"].items())
-    yield f"- Mail: {data['source']}: {data['rows']} annotated rows ({spoken}), SHA-256 `{data['sha256'][:16]}…`."
+    altered = f", of which {data['altered']} repeat others, most in another form" if data.get("altered") else ""
+    yield f"- Mail: {data['source']}: {data['rows']} annotated rows ({spoken}){altered}, SHA-256 `{data['sha256'][:16]}…`."
     keys = ("fitted_on", "chosen_and_calibrated_on", "tested_on")
     fitted, chosen, tested = (", ".join(data[key]) or "nobody" for key in keys)
     yield f"- Split by author: fitted on {fitted}; tested on {tested}, of whom nothing was fitted, chosen, ranged or calibrated."
     if data.get("public"):
         counts = ", ".join(f"{name} {count}" for name, count in data["public"].items())
-        yield f"- Beside them, mails of public collections that say only whether they are spam: {counts}. No row of them is here."
+        yield f"- Beside them, mails of public collections, for the heads that their labels fit: {counts}. No row of them is here."
     yield (
         f"- Calibration and choice of epoch on authors that were not fitted on ({chosen}), on the scores of the served graph."
         if data["chosen_and_calibrated_on"]

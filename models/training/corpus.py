@@ -42,7 +42,12 @@ class MailRow(Part):
     body: str
     mailbox: str
     labels: dict[str, str | tuple[str, ...] | None]
-    entities: tuple[EntityMark, ...]
+    marks: tuple[EntityMark, ...] | None = Field(alias="entities")  # None: nobody looked for entities
+
+    @property
+    def entities(self) -> tuple[EntityMark, ...]:
+        """The entities that are marked; none where nobody looked for them."""
+        return self.marks or ()
 
     def label(self, head: str) -> str | None:
         """The label of a head with one answer; None where the annotator could not decide."""
@@ -80,7 +85,7 @@ class Violation:
 
 
 def load_mails(folder: Path = FOLDER) -> list[MailRow]:
-    """All mails of the corpus in the order of files and rows.
+    """All mails of the corpus, a folder or one file, in the order of files and rows.
 
     Raises:
         InputError: a row breaks the guide; the message names file, line and remedy of the first one.
@@ -181,8 +186,11 @@ def _entity_problems(row: MailRow, taxonomy: Taxonomy) -> Iterator[str]:
 
 def _lines(folder: Path, *, tasks: bool) -> Iterator[tuple[str, int, bytes]]:
     files = [f for f in sorted(folder.glob("*.jsonl")) if f.stem.endswith("_tasks") == tasks]
+    files = [folder] if folder.is_file() else files
     if not files:
-        raise InputError(f"{folder} holds no *.jsonl files: name a folder of annotated rows", path=str(folder))
+        raise InputError(
+            f"{folder} holds no *.jsonl files: name a file or a folder of annotated rows", path=str(folder)
+        )
     for file in files:
         for number, line in enumerate(file.read_bytes().splitlines(), 1):
             if line.strip():

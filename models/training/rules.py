@@ -18,7 +18,7 @@ Pair = tuple[str, str]
 
 def rule_figures(rows: Sequence[MailRow], test_authors: frozenset[str]) -> tuple[dict[str, float], dict[str, Any]]:
     """Precision of each rule that is worth having, and what all of them together reach on the test authors."""
-    unread = [row for row in rows if row.author not in WROTE_WITH | test_authors]
+    unread = [row for row in rows if row.author not in WROTE_WITH | test_authors and row.marks is not None]
     precision = rule_precision(unread)
     test = [row for row in rows if row.author in test_authors]
     return precision, {

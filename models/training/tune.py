@@ -7,7 +7,7 @@ are a running mean (EMA), which on few thousand mails is worth more than any sin
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from mailweir.models.export.weights import Encoder, Floats
 from mailweir.models.runtime.graph import Ids
+from mailweir.models.training.batches import batches, eased, resampled, sampling_weights
 from mailweir.models.training.checkpoint import read_checkpoint, write_checkpoint
 from mailweir.models.training.heads import Mask, Question
 from mailweir.models.training.losses import head_loss, label_weights, tag_loss
@@ -25,7 +26,6 @@ from mailweir.models.training.network import Network, pad_rows
 from mailweir.models.training.tuning import Tuning
 from mailweir.schemas.errors import InputError
 
-_WINDOW = 16  # batches whose mails are sorted by length together
 _STANDARD_MAILS = 512  # from which centre and spread are taken
 _WARM_UP = 0.06  # share of the steps in which the rate rises
 
@@ -37,6 +37,13 @@ class Examples:
     mails: Sequence[Ids]
     questions: Sequence[Question]
     tags: Sequence[NDArray[np.int64] | None]  # per mail (tokens,), None where entities were not annotated
+    late: NDArray[np.float64] | None = None  # (mails,) from 0 to 1: when a curriculum takes it in; None: always
+
+    def only(self, rows: NDArray[np.int64]) -> "Examples":
+        """The examples of these rows, in their order."""
+        questions = [replace(q, answers=q.answers[rows], known=q.known[rows]) for q in self.questions]
+        mails, tags = [self.mails[row] for row in rows], [self.tags[row] for row in rows]
+        return Examples(mails, questions, tags, None if self.late is None else self.late[rows])
 
     def fingerprint(self) -> str:
         """Digest of all that is in them."""
@@ -47,6 +54,7 @@ class Examples:
             digest.update(question.answers.tobytes() + question.known.tobytes())
         for tags in self.tags:
             digest.update(b"-" if tags is None else tags.tobytes())
+        digest.update(b"" if self.late is None else self.late.tobytes())
         return digest.hexdigest()
 
 
@@ -170,7 +178,7 @@ class Tuner:
             {"params": self.network.fresh(), "lr": tuning.heads_rate / 2},
         ]
         optimizer = torch.optim.AdamW(groups, weight_decay=0.01)
-        steps = math.ceil(len(rows) / tuning.batch) * tuning.epochs
+        steps = sum(math.ceil(len(self._eased(rows, epoch)) / tuning.batch) for epoch in range(tuning.epochs))
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
         if state:
             optimizer.load_state_dict(state["optimizer"])
@@ -181,7 +189,7 @@ class Tuner:
             self._seed("adapters", epoch)
             self.network.train()
             losses = []
-            for chosen in self._batches(rows, epoch):
+            for chosen in self._batches(self._eased(rows, epoch), epoch):
                 losses.append(self._step(optimizer, self._forward(chosen), chosen))
                 schedule.step()
                 self._follow()
@@ -220,19 +228,20 @@ class Tuner:
             known = torch.from_numpy(question.known[chosen])
             if known.any():
                 answers = torch.from_numpy(question.answers[chosen]).float()[known]
-                total = total + head_loss(question.kind, part[known], answers, weights, self._tuning.smoothing)
+                total = total + head_loss(question.kind, part[known], answers, weights, self._tuning)
         wanted = [self._examples.tags[row] for row in rows]
         return total + self._tuning.tags_weight * tag_loss(tags, wanted)
 
     def _batches(self, rows: NDArray[np.int64], epoch: int) -> Iterator[list[int]]:
-        """Every row once; mails of like length together, in an order that depends on seed and epoch alone."""
+        """In an order that depends on seed and epoch alone; by default every row once."""
         draw = np.random.default_rng([self._tuning.seed, epoch])
-        shuffled, size = draw.permutation(rows), self._tuning.batch
-        batches: list[list[int]] = []
-        for start in range(0, len(shuffled), size * _WINDOW):
-            window = sorted(shuffled[start : start + size * _WINDOW], key=lambda row: len(self._examples.mails[row]))
-            batches += [[int(row) for row in window[at : at + size]] for at in range(0, len(window), size)]
-        return iter([batches[place] for place in draw.permutation(len(batches))])
+        if self._tuning.sampling:
+            weights = sampling_weights(self._examples.questions, rows, self._tuning.sampling)
+            rows = resampled(rows, weights, draw)
+        return batches(rows, lambda row: len(self._examples.mails[row]), self._tuning.batch, draw)
+
+    def _eased(self, rows: NDArray[np.int64], epoch: int) -> NDArray[np.int64]:
+        return eased(rows, self._examples.late, epoch, self._tuning.curriculum)
 
     def _seed(self, phase: str, epoch: int) -> None:
         # per epoch, so that a run that was resumed drops the same units as one that was not

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mailweir.models.export.encoder import write_classifier
 from mailweir.models.export.weights import Affine, Floats, LinearHead, Tagger
@@ -13,13 +14,13 @@ from mailweir.models.runtime.graph import Graph
 from mailweir.models.text.spans import tag_names
 from mailweir.models.training.answer import Answered, Fitted, question_f1, questions_of
 from mailweir.models.training.calibrate import fit_spec
-from mailweir.models.training.heads import Question, Strength, add, fit_words
+from mailweir.models.training.heads import Mask, Question, Strength, add, fit_words
 from mailweir.models.training.network import Network
 from mailweir.models.training.prepare import Prepared, quantized
 from mailweir.models.training.public import PublicRow
 from mailweir.models.training.split import Run
 from mailweir.models.training.tags import tag_targets
-from mailweir.models.training.tune import Epoch, Examples, Tuner
+from mailweir.models.training.tune import Epoch, Examples, Score, Tuner
 from mailweir.models.training.tuning import Tuning
 from mailweir.schemas.errors import InputError
 from mailweir.schemas.taxonomy import installed_taxonomy
@@ -35,10 +36,8 @@ def answer_tuned(run: Run, ready: Prepared, public: Sequence[PublicRow], checkpo
     if tuning is None or not run.split.validating.any():
         wanted = ", ".join(run.recipe.validation)
         raise InputError(f"fine-tuning chooses by validation authors, and no row is by one of: {wanted}")
-    questions, names = questions_of(run), _tag_names(run)
-    network, history = _tune(
-        run, ready, _examples(run, ready, questions, names, public), len(names), (tuning, checkpoints)
-    )
+    questions, names = questions_of(run), tags_of(run)
+    network, history = _tune(run, ready, examples_of(run, ready, public), (tuning, checkpoints))
     encoder = network.merged(ready.encoder)
     form = quantized(encoder, run, ready)
     dense = _heads(network, questions, ready.words.shape[1])
@@ -49,20 +48,30 @@ def answer_tuned(run: Run, ready: Prepared, public: Sequence[PublicRow], checkpo
     )
 
 
-def _tag_names(run: Run) -> tuple[str, ...]:
+def tags_of(run: Run) -> tuple[str, ...]:
+    """Names of the tags of a token; none for a taxonomy without entities."""
     types = tuple(installed_taxonomy(run.recipe.name, 1).entities)
     return tag_names(types) if types else ()
 
 
-def _examples(
-    run: Run, ready: Prepared, questions: Sequence[Question], names: Sequence[str], public: Sequence[PublicRow]
-) -> Examples:
+def examples_of(run: Run, ready: Prepared, public: Sequence[PublicRow]) -> Examples:
+    """The rows of the run, then the public ones, which a curriculum always takes."""
+    questions, names = questions_of(run), tags_of(run)
     tags = [
-        tag_targets(given.text, tokens.encoding.offsets, row.entities, names)[: len(tokens)] if names else None
+        tag_targets(given.text, tokens.encoding.offsets, row.marks, names)[: len(tokens)]
+        if names and row.marks is not None
+        else None
         for row, given, tokens in zip(run.rows, ready.inputs, ready.tokens, strict=True)
     ]
     mails = [*ready.mails, *(ready.read(row.given).ids for row in public)]
-    return Examples(mails, [_widened(question, public) for question in questions], [*tags, *(None for _ in public)])
+    late = np.concatenate([_rank(run.split.fitting), np.zeros(len(public))])
+    widened = [_widened(question, public) for question in questions]
+    return Examples(mails, widened, [*tags, *(None for _ in public)], late)
+
+
+def _rank(rows: Mask) -> NDArray[np.float64]:
+    """Place of each among `rows`, from 0 to 1."""
+    return np.asarray(np.cumsum(rows) / max(1, int(rows.sum())), np.float64)
 
 
 def _widened(question: Question, public: Sequence[PublicRow]) -> Question:
@@ -76,13 +85,8 @@ def _widened(question: Question, public: Sequence[PublicRow]) -> Question:
     )
 
 
-def _tune(
-    run: Run, ready: Prepared, examples: Examples, tags: int, options: tuple[Tuning, Path | None]
-) -> tuple[Network, list[Epoch]]:
-    tuning, checkpoints = options
-    more = len(examples.mails) - len(run.rows)
-    fitting = np.concatenate([run.split.fitting, np.ones(more, bool)])
-    validating = np.concatenate([run.split.validating, np.zeros(more, bool)])
+def score_of(run: Run) -> Score:
+    """The mean F1 of the heads from the logits of the validation rows, in their order."""
     questions, held = questions_of(run), np.flatnonzero(run.split.validating)
 
     def score(logits: Floats) -> float:
@@ -90,7 +94,17 @@ def _tune(
         table[held] = logits
         return float(np.mean(list(_scores(questions, table, run).values())))
 
-    tuner = Tuner(ready.encoder, examples, tags, tuning, checkpoints)
+    return score
+
+
+def _tune(
+    run: Run, ready: Prepared, examples: Examples, options: tuple[Tuning, Path | None]
+) -> tuple[Network, list[Epoch]]:
+    tuning, checkpoints = options
+    more = len(examples.mails) - len(run.rows)
+    fitting = np.concatenate([run.split.fitting, np.ones(more, bool)])
+    validating = np.concatenate([run.split.validating, np.zeros(more, bool)])
+    tuner = Tuner(ready.encoder, examples, len(tags_of(run)), tuning, checkpoints)
     total = int(fitting.sum()) * (tuning.heads_epochs + tuning.epochs)
     with run.steps.step("fine-tuning", total) as advance:
         shown = 0
@@ -103,7 +117,7 @@ def _tune(
                 run.steps.say(f"{epoch.phase} {epoch.number}: loss {epoch.loss:.3f}, mean F1 {epoch.score:.4f}")
             shown = len(tuner.history)
 
-        network = tuner.fit(fitting, validating, score, tell)
+        network = tuner.fit(fitting, validating, score_of(run), tell)
     return network, tuner.history
 
 

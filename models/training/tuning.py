@@ -1,6 +1,9 @@
 """Options of fine-tuning; apart from the network, so that a recipe can be read without torch."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+
+from mailweir.schemas.errors import SettingsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +27,78 @@ class Tuning:
     heads_rate: float = 2e-3
     adapters_rate: float = 1e-3
     smoothing: float = 0.05  # of the labels of heads of one
-    balance: float = 0.5  # power of the inverse frequency by which labels count more; 0: all alike
+    balance: float = 0.5  # class weights: power of the inverse frequency by which labels count more; 0: all alike
+    focal: float = (
+        0.0  # focal loss (Lin et al., 2017): the higher, the less a mail counts that is answered well already
+    )
+    sampling: float = (
+        0.0  # power of the inverse frequency by which mails with rare labels are taken more often; 0: all once
+    )
+    curriculum: int = (
+        0  # epochs of the adapters that leave out the end of the corpus, which is to be sorted from easy to hard
+    )
     tags_weight: float = 1.0
     decay: float = 0.995  # of the running mean of the weights
     patience: int = 3  # epochs without a gain on the validation authors before it stops
     seed: int = 7
+
+
+_BOUNDS: Mapping[str, tuple[float, float]] = {
+    "rank": (1, 256),
+    "alpha": (1, 512),
+    "dropout": (0, 0.9),
+    "frozen": (0, 12),
+    "heads_epochs": (0, 100),
+    "epochs": (1, 100),
+    "batch": (1, 1024),
+    "heads_rate": (1e-6, 1),
+    "adapters_rate": (1e-6, 1),
+    "smoothing": (0, 0.5),
+    "balance": (0, 2),
+    "focal": (0, 10),
+    "sampling": (0, 2),
+    "curriculum": (0, 100),
+    "tags_weight": (0, 100),
+    "decay": (0, 0.99999),
+    "patience": (1, 100),
+    "seed": (0, 1_000_000),
+}
+"""Least and largest value of each option."""
+
+
+def changed(tuning: Tuning, options: Sequence[str]) -> Tuning:
+    """`tuning` with options as a user writes them: `focal=2`, `rank=8`.
+
+    Raises:
+        SettingsError: there is no such option, or its value is no number or outside its bounds; the message says which are.
+    """
+    for option in options:
+        name, _, value = option.partition("=")
+        tuning = _with(tuning, name.strip(), value.strip())
+    return tuning
+
+
+def differences(tuning: Tuning, usual: Tuning) -> Iterator[str]:
+    """The options by which `tuning` differs from `usual`, as `changed` reads them."""
+    for mine, theirs in ((tuning.adapters, usual.adapters), (tuning, usual)):
+        for name in (given.name for given in fields(mine) if given.name != "adapters"):
+            if getattr(mine, name) != getattr(theirs, name):
+                yield f"{name}={getattr(mine, name)}"
+
+
+def _with(tuning: Tuning, name: str, value: str) -> Tuning:
+    if name not in _BOUNDS:
+        raise SettingsError(f"--set {name}: there is no such option: {', '.join(_BOUNDS)} are there")
+    holder: Adapters | Tuning = tuning.adapters if hasattr(tuning.adapters, name) else tuning
+    low, high = _BOUNDS[name]
+    kind = type(getattr(holder, name))
+    try:
+        number = kind(value)
+    except ValueError:
+        number = None
+    if number is None or not low <= number <= high:
+        what = "a whole number" if kind is int else "a number"
+        raise SettingsError(f"--set {name}={value}: give {what} from {low:g} to {high:g}, as in --set {name}={high:g}")
+    if isinstance(holder, Adapters):
+        return replace(tuning, adapters=replace(holder, **{name: number}))
+    return replace(tuning, **{name: number})

@@ -15,7 +15,8 @@ from mailweir.models.runtime.policy import POLICY_VERSION
 from mailweir.models.training.card import model_card
 from mailweir.models.training.corpus import MailRow
 from mailweir.models.training.heads import Strength
-from mailweir.models.training.recipe import Recipe
+from mailweir.models.training.recipe import EMAIL, TASK, Recipe
+from mailweir.models.training.tuning import differences
 from mailweir.models.training.vocabulary import Vocabulary
 from mailweir.schemas.errors import InputError
 from mailweir.schemas.events import ModelRef, TaxonomyRef, utc_now
@@ -110,6 +111,7 @@ def _data(rows: Sequence[MailRow], recipe: Recipe) -> dict[str, Any]:
         "source": "models/corpus, written for this project",
         "sha256": digest,
         "rows": len(rows),
+        "altered": sum("+" in row.id for row in rows),  # repeats and other forms, as `mailweir data build` names them
         "rows_by_language": {
             code: sum(r.language == code for r in rows) for code in sorted({r.language for r in rows})
         },
@@ -124,8 +126,16 @@ def _command(parts: Made) -> str:
         f"--taxonomy {parts.recipe.name}",
         "--public DIR" if parts.public else "",
         "" if parts.recipe.tuning else "--frozen",
+        *_changes(parts.recipe),
     ]
     return " ".join(["mailweir train --out DIR", *(option for option in options if option)])
+
+
+def _changes(recipe: Recipe) -> list[str]:
+    usual = {shipped.name: shipped.tuning for shipped in (EMAIL, TASK)}.get(recipe.name)
+    if recipe.tuning is None or usual is None:
+        return []
+    return [f"--set {option}" for option in differences(recipe.tuning, usual)]
 
 
 def _recipe(parts: Made) -> dict[str, Any]:

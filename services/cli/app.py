@@ -13,6 +13,8 @@ from mailweir.schemas.errors import BundleError, MailweirError, SetupError
 from mailweir.services.cli import (
     classify,
     data,
+    data_build,
+    data_history,
     dead,
     demo,
     evaluate,
@@ -87,6 +89,8 @@ app.add_typer(schemas.app, name="schemas")
 app.command("settings")(settings.settings)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
+data.app.command("build")(data_build.build)
+data.app.command("label-history")(data_history.label_history)
 app.add_typer(data.app, name="data")
 
 

@@ -22,7 +22,8 @@ _SHOWN = 12  # of a kind of finding, for a person; --json and the page have all
 _SURPRISING = 5  # rows that two labels would share by chance: fewer and their absence says nothing
 
 app = typer.Typer(
-    help="Look at annotated rows: breaks of the guide, duplicates, leakage, agreement.", no_args_is_help=True
+    help="Annotated rows: breaks of the guide, duplicates, leakage, agreement; training sets built of them.",
+    no_args_is_help=True,
 )
 
 Source = Annotated[

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from importlib import util
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mailweir.schemas.errors import InputError, SetupError
+from mailweir.schemas.errors import InputError, SettingsError, SetupError
 from mailweir.schemas.manifest import Manifest
 from mailweir.services.cli.environment import client_settings
+
+if TYPE_CHECKING:
+    from mailweir.models.training.recipe import Recipe
 
 __all__ = ["train"]
 
 _INSTALL = "pip install 'mailweir[train]'"
 
 
-def train(
+def train(  # noqa: PLR0913 - a command's options are its arguments
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder of the new bundle; a bundle that is there is replaced.")
     ],
     *,
     corpus: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Annotated rows (*.jsonl); else the corpus of the repository.")
+        Path | None,
+        typer.Option(metavar="DIR|FILE", help="Annotated rows (*.jsonl); else the corpus of the repository."),
     ] = None,
     public: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Public spam collections (NAME.jsonl.zst) to learn from as well.")
+        Path | None, typer.Option(metavar="DIR", help="Public collections (NAME.jsonl.zst) to learn from as well.")
     ] = None,
     checkpoints: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where a run that is cut off goes on from; else OUT.checkpoints.")
@@ -37,6 +43,13 @@ def train(
     frozen: Annotated[
         bool, typer.Option("--frozen", help="Leave the encoder as it is and fit heads only: minutes, not an hour.")
     ] = False,
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="An option of fine-tuning, like focal=2; may come again."),
+    ] = None,
+    search: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Try N sets of options on a part of the rows first; see below.")
+    ] = 0,
 ) -> None:
     r"""Train a bundle: fine-tuned encoder, heads, tagger, calibration, int8 form, figures.
 
@@ -45,32 +58,68 @@ def train(
 
     [bold]mailweir train --out bundle && mailweir classify --bundle bundle mails.jsonl[/]
 
-    Exit codes: 0 written; 2 a package is missing, a row breaks the annotation guide, a checkpoint is broken or belongs to another
-    run, or a folder cannot be used.
+    Options of --set: [bold]balance[/] (class weights: power of the inverse frequency), [bold]focal[/] (gamma of the focal loss),
+    [bold]sampling[/] (rare labels are taken more often: power of the inverse frequency), [bold]curriculum[/] (epochs that leave out the
+    end of a corpus sorted by [bold]data build[/]), rank, alpha, dropout, frozen, heads_epochs, epochs, batch, heads_rate, adapters_rate,
+    smoothing, tags_weight, decay, patience, seed.
+
+    --search compares rate, rank, frozen layers and focal gamma on the validation authors ([bold]pip install 'mailweir\[search]'[/]) and
+    trains with the best; search.db among the checkpoints keeps the trials, and the next search goes on from them.
+
+    Exit codes: 0 written; 2 a package is missing, a row breaks the annotation guide, an option is wrong, a checkpoint is broken or
+    belongs to another run, or a folder cannot be used.
     """
     client_settings()
-    for folder in (corpus, public):
-        if folder is not None and not folder.is_dir():
-            raise InputError(f"{folder}: no such folder", path=str(folder))
+    _check(corpus, public, search)
+    if frozen and (options or search):
+        raise InputError("--frozen leaves nothing to tune: leave out --set and --search, or --frozen")
     try:
         kept = None if frozen else checkpoints or out.with_name(f"{out.name}.checkpoints")
-        manifest = _train(out, taxonomy, (corpus, public), kept)
+        manifest = _train(out, _recipe(taxonomy, options or (), frozen=frozen), (corpus, public), (kept, search))
     except ImportError as error:
         raise SetupError(f"training needs packages that serving does not ({error}): {_INSTALL}") from error
     typer.echo(f"{manifest.model.name} {manifest.model.version} written to {out}")
 
 
-def _train(out: Path, taxonomy: str, data: tuple[Path | None, Path | None], checkpoints: Path | None) -> Manifest:
-    """`data` are the folders of annotated rows and of public collections; without `checkpoints` the encoder stays frozen."""
+def _check(corpus: Path | None, public: Path | None, search: int) -> None:
+    """What would end the run is said before it begins."""
+    if corpus is not None and not corpus.exists():
+        raise InputError(f"{corpus}: no such file or folder", path=str(corpus))
+    if public is not None and not public.is_dir():
+        raise InputError(f"{public}: no such folder", path=str(public))
+    if search and util.find_spec("optuna") is None:
+        raise SetupError("--search needs optuna, which is not installed: pip install 'mailweir[search]'")
+
+
+def _recipe(taxonomy: str, options: Sequence[str], *, frozen: bool) -> Recipe:
+    from mailweir.models.training.recipe import EMAIL, TASK
+    from mailweir.models.training.tuning import Tuning, changed
+
+    recipe = EMAIL if taxonomy == "email" else TASK
+    if frozen:
+        return replace(recipe, tuning=None)
+    tuning = changed(recipe.tuning or Tuning(), options)
+    if tuning.adapters.frozen >= recipe.layers:
+        raise SettingsError(
+            f"--set frozen={tuning.adapters.frozen}: give at most {recipe.layers - 1}: there are {recipe.layers} layers"
+        )
+    return replace(recipe, tuning=tuning)
+
+
+def _train(
+    out: Path, recipe: Recipe, data: tuple[Path | None, Path | None], tuned: tuple[Path | None, int]
+) -> Manifest:
+    """`data` are the annotated rows, a folder or a file, and the folder of public collections; `tuned` checkpoints and trials."""
     from mailweir.models.training.corpus import FOLDER, load_mails, load_tasks, tasks_as_mails
     from mailweir.models.training.public import load_public
-    from mailweir.models.training.recipe import EMAIL, TASK
     from mailweir.models.training.train import Given, train_bundle
 
     corpus, public = data
-    recipe = EMAIL if taxonomy == "email" else TASK
     folder = corpus or FOLDER
-    rows = load_mails(folder) if taxonomy == "email" else tasks_as_mails(load_tasks(folder))
-    extra = load_public(public, recipe.seed) if public else []
-    options = recipe if checkpoints else replace(recipe, tuning=None)
-    return train_bundle(out, rows, options, Given(public=extra, checkpoints=checkpoints))
+    rows = load_mails(folder) if recipe.name == "email" else tasks_as_mails(load_tasks(folder))
+    extra = load_public(public, recipe.seed, say=_say) if public else []
+    return train_bundle(out, rows, recipe, Given(public=extra, checkpoints=tuned[0], trials=tuned[1]))
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)

@@ -153,3 +153,28 @@ def test_without_its_packages_the_extra_is_named(package: str, tmp_path: Path) -
     assert done.returncode == 2
     assert "pip install 'mailweir[train" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_training_set_is_built_by_recipe(tmp_path: Path) -> None:
+    """The file holds every mail and its other forms, and the command says how many of which."""
+    given = rows(tmp_path / "rows.jsonl", row("ann-1", TEXT), row("iris-1", OTHER))
+    (tmp_path / "recipe.toml").write_text('[augment]\nshare = 1.0\nkinds = ["quoting"]\n')
+    done = mailweir("data", "build", tmp_path / "recipe.toml", given, "--out", tmp_path / "set.jsonl")
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[0] == f"3 mails written to {tmp_path / 'set.jsonl'}"
+    assert "  1 in another form: quoting 1" in done.out
+    made = [json.loads(line) for line in (tmp_path / "set.jsonl").read_text().splitlines()]
+    assert [one["id"] for one in made] == ["ann-1", "ann-1+quoting", "iris-1"]
+    assert mailweir("data", "check", tmp_path / "set.jsonl").out.startswith("3 mails by 2 authors")
+
+
+def test_a_wrong_recipe_ends_with_2(tmp_path: Path) -> None:
+    """One line with file, key and what there is."""
+    given = rows(tmp_path / "rows.jsonl", row("ann-1", TEXT))
+    (tmp_path / "recipe.toml").write_text("[augment]\nshare = 1.0\nkind = []\n")
+    done = mailweir("data", "build", tmp_path / "recipe.toml", given, "--out", tmp_path / "set.jsonl")
+    assert done.code == 2
+    assert done.err == (
+        f"mailweir: {tmp_path / 'recipe.toml'}: augment.kind: there is no such option: share, kinds are there\n"
+    )
+    assert not (tmp_path / "set.jsonl").exists()

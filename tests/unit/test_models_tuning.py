@@ -192,6 +192,6 @@ def test_a_folder_without_collections_is_refused(tmp_path: Path) -> None:
     """The message names the collections that are known, a broken line its file and number."""
     with pytest.raises(InputError, match="holds none of spamassassin, enron_spam"):
         load_public(tmp_path, 1)
-    (tmp_path / "lingspam.jsonl").write_text("{}\n{\n")
+    (tmp_path / "lingspam.jsonl").write_text('{"body": "", "labels": {}}\n{\n')
     with pytest.raises(InputError, match="lingspam:2: no JSON object"):
         load_public(tmp_path, 1)

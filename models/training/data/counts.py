@@ -103,7 +103,7 @@ def code_patterns(mails: Iterable[MailRow]) -> list[Pattern]:
     """What each entity rule finds, and how often the annotation says the same; the most frequent first."""
     found: Counter[str] = Counter()
     annotated: Counter[str] = Counter()
-    for mail in mails:
+    for mail in (mail for mail in mails if mail.marks is not None):
         marks = {(mark.type, mark.text) for mark in mail.entities}
         claims = {(f.rule, f.type, text[f.start : f.end]) for text in (mail.subject, mail.body) for f in find_all(text)}
         found.update(rule for rule, _, _ in claims)

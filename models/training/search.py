@@ -1,0 +1,140 @@
+"""A search for better options of fine-tuning: short trials on a part of the rows, the hopeless ones cut off.
+
+The study is kept in a file beside the checkpoints: asked for more trials, it goes on where it ended. Trials are compared on the
+validation authors; the test authors have no part in it.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import optuna
+from optuna.trial import TrialState
+
+from mailweir.models.export.weights import Floats
+from mailweir.models.training.prepare import Prepared
+from mailweir.models.training.split import Run
+from mailweir.models.training.tune import Examples, Score, Tuner
+from mailweir.models.training.tuned import examples_of, score_of, tags_of
+from mailweir.models.training.tuning import Tuning
+from mailweir.schemas.errors import InputError
+
+STUDY = "search.db"
+_PART = 4  # of the rows to learn from, one in so many: the order of options is about that of all rows, at a quarter of the cost
+_HEADS_EPOCHS = 2
+_EPOCHS = 3
+_UNPRUNED = 4  # trials before one can be cut off: a median of fewer says nothing
+_RANKS = (4, 8, 16, 32)
+_SQLITE = b"SQLite format 3\x00"
+
+
+def search(run: Run, ready: Prepared, trials: int, folder: Path) -> Tuning:
+    """The run's tuning with the rate, rank, frozen layers and focal gamma that did best in `trials` trials, old ones included.
+
+    The first trial is the tuning as it is.
+
+    Raises:
+        InputError: the run has no validation author, the study's file is none, or every trial failed.
+    """
+    base = run.recipe.tuning
+    if base is None or not run.split.validating.any():
+        raise InputError("a search compares on validation authors, and no row is by one: name rows of theirs as well")
+    subset = _subset(run, ready)
+    study = _study(folder / STUDY, run, subset.key(base))
+    layers = len(ready.encoder.layers)
+    if not study.trials:
+        usual = {"rate": base.adapters_rate, "rank": base.adapters.rank, "focal": base.focal}
+        study.enqueue_trial(usual | {"frozen": min(base.adapters.frozen, layers - 1)})
+    left = trials - sum(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in study.trials)
+    with run.steps.step("search", max(left, 0)) as advance:
+
+        def told(_: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+            advance(1)
+            score = "cut off" if trial.value is None or trial.state == TrialState.PRUNED else f"{trial.value:.4f}"
+            options = ", ".join(f"{name} {value:.4g}" for name, value in trial.params.items())
+            run.steps.say(f"trial {trial.number}: {options}: {score}")
+
+        if left > 0:
+            study.optimize(_objective(run, ready, subset, base), n_trials=left, callbacks=[told])
+    return chosen(base, study.best_params)
+
+
+def chosen(base: Tuning, options: dict[str, float]) -> Tuning:
+    """`base` with the options of a trial; alpha stays twice the rank, so that a change of rank is no change of rate."""
+    rank = int(options["rank"])
+    shape = replace(base.adapters, rank=rank, alpha=2 * rank, frozen=int(options["frozen"]))
+    return replace(base, adapters=shape, adapters_rate=float(options["rate"]), focal=float(options["focal"]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Subset:
+    """What the trials learn from and are compared on."""
+
+    examples: Examples
+    validating: np.ndarray[tuple[int], np.dtype[np.bool_]]  # (rows of the subset,)
+
+    def key(self, base: Tuning) -> str:
+        """A study goes on only with the same rows and the same other options."""
+        return hashlib.sha256(f"{asdict(base)}{self.examples.fingerprint()}".encode()).hexdigest()[:16]
+
+
+def _subset(run: Run, ready: Prepared) -> _Subset:
+    fitting = np.flatnonzero(run.split.fitting)
+    part = np.random.default_rng(run.recipe.seed).permutation(fitting)[::_PART]
+    rows = np.sort(np.concatenate([part, np.flatnonzero(run.split.validating)]))
+    return _Subset(examples_of(run, ready, ()).only(rows), run.split.validating[rows])
+
+
+def _study(file: Path, run: Run, key: str) -> optuna.Study:
+    if file.exists() and not file.read_bytes().startswith(_SQLITE):
+        raise InputError(f"{file} is no study: delete it to start anew", path=str(file))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = optuna.storages.RDBStorage(f"sqlite:///{file}")
+    study = optuna.create_study(
+        storage=storage,
+        study_name=f"{run.recipe.name} {key}",
+        direction="maximize",
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=_UNPRUNED, n_warmup_steps=0),
+        load_if_exists=True,
+    )
+    # a sampler that began anew with the same seed would ask the same again
+    study.sampler = optuna.samplers.TPESampler(seed=run.recipe.seed + len(study.trials))
+    return study
+
+
+def _objective(run: Run, ready: Prepared, subset: _Subset, base: Tuning) -> Callable[[optuna.Trial], float]:
+    layers, score, tags = len(ready.encoder.layers), score_of(run), len(tags_of(run))
+
+    def objective(trial: optuna.Trial) -> float:
+        ranks = sorted({*_RANKS, base.adapters.rank})
+        options = {
+            "rate": trial.suggest_float("rate", 1e-4, 1e-2, log=True),
+            "rank": trial.suggest_categorical("rank", ranks),
+            "frozen": trial.suggest_int("frozen", 0, layers - 1),
+            "focal": trial.suggest_float("focal", 0.0, 3.0),
+        }
+        short = replace(chosen(base, options), heads_epochs=_HEADS_EPOCHS, epochs=_EPOCHS, patience=_EPOCHS)
+        tuner = Tuner(ready.encoder, subset.examples, tags, short, None)
+        tuner.fit(~subset.validating, subset.validating, _pruned(trial, score), lambda *_: None)
+        return max(epoch.score for epoch in tuner.history if epoch.phase == "adapters")
+
+    return objective
+
+
+def _pruned(trial: optuna.Trial, score: Score) -> Score:
+    """`score`, told to the study after each epoch, which may end the trial."""
+    epoch = 0
+
+    def told(logits: Floats) -> float:
+        nonlocal epoch
+        reached = score(logits)
+        trial.report(reached, epoch)
+        epoch += 1
+        if trial.should_prune():
+            raise optuna.TrialPruned
+        return reached
+
+    return told
