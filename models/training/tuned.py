@@ -58,7 +58,7 @@ def _examples(
     run: Run, ready: Prepared, questions: Sequence[Question], names: Sequence[str], public: Sequence[PublicRow]
 ) -> Examples:
     tags = [
-        tag_targets(given.text, tokens.encoding.offsets, row.entities, names)[: len(tokens)] if names else None
+        tag_targets(given.written, tokens.encoding.offsets, row.entities, names)[: len(tokens)] if names else None
         for row, given, tokens in zip(run.rows, ready.inputs, ready.tokens, strict=True)
     ]
     mails = [*ready.mails, *(ready.read(row.given).ids for row in public)]
