@@ -8,7 +8,7 @@ from pydantic import Field
 
 from mailweir.schemas.events import ModelRef, Part, Probability, Sha256, TaxonomyRef, UtcTime
 
-__all__ = ["BundleFile", "HeadSpec", "InputSpec", "Manifest", "TagSpec"]
+__all__ = ["BundleFile", "HeadSpec", "InputSpec", "Manifest", "ScopeSpec", "TagSpec"]
 
 
 class BundleFile(Part):
@@ -52,6 +52,13 @@ class TagSpec(Part):
     )
 
 
+class ScopeSpec(Part):
+    """What the model can be asked at all."""
+
+    density: float = Field(gt=0, description="Tokens for a character above which a text is none: code, encoded data.")
+    false_alarms: Probability = Field(description="Share of the mails it was chosen on that lie above it.")
+
+
 class Manifest(Part):
     """Everything needed to load a bundle, trust it and make it again."""
 
@@ -69,6 +76,7 @@ class Manifest(Part):
         default_factory=dict, description="Per entity rule, how often a find was right; other rules are off."
     )
     tags: TagSpec | None = Field(default=None, description="Entities by the model; null: by rules alone.")
+    scope: ScopeSpec | None = Field(default=None, description="What is no mail; null: every text is taken for one.")
     languages: tuple[str, ...] = Field(description="Languages the model was trained and calibrated on.")
     base: str = Field(description="Base model and its licence.")
     quantization: str = Field(description="Form of the weights: fp32, or the int8 form and what it keeps.")

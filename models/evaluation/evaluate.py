@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from mailweir.models.evaluation.answers import Answer, answer
 from mailweir.models.evaluation.entities import entity_tallies
 from mailweir.models.evaluation.heads import HeadFigures, Sliced, measure_head, measure_slices
+from mailweir.models.evaluation.robustness import Way, robustness
 from mailweir.models.evaluation.rows import Example
 from mailweir.models.evaluation.tally import RESAMPLES, SEED
 from mailweir.models.evaluation.worst import WorstError, worst_errors
@@ -62,6 +63,7 @@ class Evaluation:
     entities: EntityFigures | None  # None: no row has them annotated
     latency: Latency
     worst: Sequence[WorstError]
+    robustness: Mapping[str, Way] | None  # by the way of writing; None: not asked for
 
     def encode(self) -> bytes:
         """One JSON object; null where nothing could be counted."""
@@ -69,9 +71,16 @@ class Evaluation:
 
 
 def evaluate(
-    bundle: Bundle, examples: Sequence[Example], advance: Callable[[Example], None] | None = None
+    bundle: Bundle,
+    examples: Sequence[Example],
+    advance: Callable[[Example], None] | None = None,
+    *,
+    otherwise: bool = False,
 ) -> Evaluation:
-    """Answer all examples and compare; `advance` hears of each that is answered."""
+    """Answer all examples and compare; `advance` hears of each that is answered.
+
+    `otherwise` asks again for each example in every way of `models.text.perturb` that changes it.
+    """
     manifest = bundle.manifest
     answers = answer(bundle, examples, advance)
     measured = {name: measure_head(name, spec, answers) for name, spec in manifest.heads.items()}
@@ -86,6 +95,7 @@ def evaluate(
         entities=_entities(bundle, answers),
         latency=_latency(answers),
         worst=worst_errors(bundle, answers),
+        robustness=robustness(bundle, answers, advance) if otherwise else None,
     )
 
 

@@ -14,7 +14,7 @@ from mailweir.models.evaluation.certainty import Calibration, Coverage, calibrat
 from mailweir.models.evaluation.tally import Measured, Tally, measure
 from mailweir.schemas.manifest import HeadSpec
 
-__all__ = ["HeadFigures", "Sliced", "measure_head", "measure_slices"]
+__all__ = ["HeadFigures", "Sliced", "head_tally", "measure_head", "measure_slices"]
 
 Mask = NDArray[np.bool_]
 
@@ -47,9 +47,8 @@ def measure_head(name: str, spec: HeadSpec, answers: Sequence[Answer]) -> HeadFi
     if not known:
         return None
     probabilities = np.stack([answer.scores.heads[name] for answer in known])
-    right = _right_table([answer.example.labels[name] for answer in known], spec.labels)
-    given = given_labels(probabilities, spec)
-    sliced = measure_slices(Tally(spec.labels, right * given, right, given), known)
+    tally = head_tally(name, spec, known)
+    right, given, sliced = tally.right, tally.given, measure_slices(tally, known)
     if spec.kind == "many":
         return HeadFigures(
             "many", spec.labels, sliced, calibration(probabilities.ravel(), right.ravel() > 0), None, None
@@ -58,6 +57,14 @@ def measure_head(name: str, spec: HeadSpec, answers: Sequence[Answer]) -> HeadFi
     sure = calibration(probabilities.max(axis=1), probabilities.argmax(axis=1) == best)
     confusion = tuple(tuple(int(count) for count in row) for row in right.T @ given)
     return HeadFigures("one", spec.labels, sliced, sure, coverage(probabilities, best, spec.threshold), confusion)
+
+
+def head_tally(name: str, spec: HeadSpec, answers: Sequence[Answer]) -> Tally:
+    """Counts of one head over answers that all have a label for it."""
+    probabilities = np.stack([answer.scores.heads[name] for answer in answers])
+    right = _right_table([answer.example.labels[name] for answer in answers], spec.labels)
+    given = given_labels(probabilities, spec)
+    return Tally(spec.labels, right * given, right, given)
 
 
 def measure_slices(tally: Tally, answers: Sequence[Answer]) -> Sliced:

@@ -10,7 +10,7 @@ from math import isnan
 
 from mailweir.models.evaluation.tally import Estimate
 
-__all__ = ["Cell", "Row", "bar", "figure", "interval", "number", "picture", "table"]
+__all__ = ["Cell", "Row", "bar", "figure", "interval", "number", "picture", "shift", "table"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,14 @@ def interval(estimate: Estimate) -> Cell:
     if isnan(estimate.value):
         return number(estimate.value)
     return Cell(f"{figure(estimate.value)} <small>{figure(estimate.low)}–{figure(estimate.high)}</small>", "n")
+
+
+def shift(estimate: Estimate) -> Cell:
+    """A change with its sign and interval; in bold where the interval is without nought."""
+    if isnan(estimate.value):
+        return number(estimate.value)
+    said = f"{estimate.value:+.3f} <small>{estimate.low:+.3f} to {estimate.high:+.3f}</small>"
+    return Cell(f"<b>{said}</b>" if estimate.low > 0 or estimate.high < 0 else said, "n")
 
 
 def table(titles: Sequence[str], rows: Iterable[Row], caption: str = "") -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Average", "Estimate", "LabelFigures", "Measured", "Tally", "measure"]
+__all__ = ["Average", "Estimate", "LabelFigures", "Measured", "Tally", "change_of_f1", "measure"]
 
 RESAMPLES = 1_000
 SEED = 20_260
@@ -88,6 +88,20 @@ def measure(tally: Tally) -> Measured:
     resampled = np.vstack([_figures(weights @ columns, rows) for weights in _resamples(rows)])
     found = [_estimate(value, column) for value, column in zip(point, resampled.T, strict=True)]
     return Measured(rows, Average(*found[_MACRO]), Average(*found[_MICRO]), found[6], _per_label(tally))
+
+
+def change_of_f1(before: Tally, after: Tally, *, macro: bool) -> Estimate:
+    """F1 of `after` less that of `before`, the same rows answered twice; both are resampled alike."""
+    column = 2 if macro else 5
+
+    def scores(tally: Tally, weights: Table) -> Table:
+        counts = np.hstack([tally.hits, tally.right, tally.given, np.zeros((len(tally.hits), 1))])
+        return _figures(weights @ counts, len(counts))[:, column]
+
+    rows = len(before.hits)
+    resampled = np.concatenate([scores(after, w) - scores(before, w) for w in _resamples(rows)])
+    once = np.ones((1, rows))
+    return _estimate(float((scores(after, once) - scores(before, once))[0]), resampled)
 
 
 def _resamples(rows: int) -> Iterator[Table]:

@@ -52,6 +52,7 @@ class Scores:
         default_factory=dict
     )  # head -> strongest words; empty if not asked
     tagged: tuple[tuple[EntityField, Span], ...] = ()  # entities that the model found
+    density: float = 0.0  # tokens for a character: how little the text is like what the tokenizer was made for
 
 
 class Bundle:
@@ -108,6 +109,7 @@ class Bundle:
                     model_ms=ran.milliseconds / len(ran.rows) + (later[row].milliseconds if row in later else 0.0),
                     reasons=self._reasons(inputs[row], tokens[row], heads, ran, place) if reasons else {},
                     tagged=self._tagged(inputs[row], tokens[row], ran.outputs[len(heads) :], place, later.get(row)),
+                    density=tokens[row].density,
                 )
         return [scores[row] for row in range(len(inputs))]
 
@@ -138,7 +140,7 @@ class Bundle:
         for name, probabilities in heads.items():
             if self.manifest.heads[name].kind == "one":
                 column = contributions[:, offset + int(probabilities.argmax())]
-                found[name] = strongest_words(given.text, tokens, column)
+                found[name] = strongest_words(given.written, tokens, column)
             offset += len(probabilities)
         return found
 

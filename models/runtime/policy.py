@@ -34,7 +34,7 @@ def decide(scores: Scores, manifest: Manifest, language: str) -> Verdict:
     heads = {name: decide_head(scores.heads[name], spec) for name, spec in manifest.heads.items() if spec.kind == "one"}
     spec = manifest.heads.get("next_actions")
     actions = choose_many(scores.heads["next_actions"], spec) if spec else ()
-    return Verdict(heads, actions, _review_cause(scores, heads, known=language in manifest.languages))
+    return Verdict(heads, actions, _review_cause(scores, heads, manifest, language))
 
 
 def decide_head(probabilities: Probabilities, spec: HeadSpec) -> HeadDecision:
@@ -61,9 +61,13 @@ def choose_many(probabilities: Probabilities, spec: HeadSpec) -> tuple[NextActio
     return tuple(sorted(chosen, key=lambda action: -action.probability))
 
 
-def _review_cause(scores: Scores, heads: dict[str, HeadDecision], *, known: bool) -> ReviewCause | None:
+def _review_cause(
+    scores: Scores, heads: dict[str, HeadDecision], manifest: Manifest, language: str
+) -> ReviewCause | None:
     if scores.empty:
         return "empty"
-    if not known:
+    if language not in manifest.languages:
         return "language"
+    if manifest.scope and scores.density > manifest.scope.density:
+        return "out_of_scope"
     return "abstained" if any(head.abstained for head in heads.values()) else None

@@ -3,10 +3,13 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from mailweir.models.text.fold import INVISIBLE, calm, fold, is_shouted
 from mailweir.models.text.mend import mended
 from mailweir.models.text.spans import Span
 from mailweir.schemas.events import Email, EntityField, Zone, ZoneKind
@@ -17,6 +20,15 @@ _MARKS: dict[ZoneKind, str] = {"new": "", "forwarded": ">> ", "quoted": "> ", "s
 # No tokenizer of ours makes 1,000 tokens of fewer characters than this many words have; what is beyond is never reached.
 _LONGEST = 24_000
 _BLANKS = re.compile(r"\s+")
+
+# What mail programs write where a picture or a file was, and lines that are a file's name.
+_FILE_NAMES = re.compile(
+    r"\[(?:image|cid|bild|resim|imagen?)\b[^\]\n]{0,200}\]|<[^<>\s]{1,200}\.\w{2,4}>"
+    r"|^[^\n]{0,120}\.(?:jpe?g|png|gif|heic|webp|bmp|tiff?|pdf|docx?|xlsx?|pptx?|zip|mp[34]|mov|wav)[ \t]*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_WORDS = re.compile(r"[^\W\d_]{2,}")
+_FEWEST_WORDS = 2  # every one of 5,523 corpus mails but those with an empty body and an empty subject has more
 
 
 class Excerpt(NamedTuple):
@@ -32,18 +44,20 @@ class Excerpt(NamedTuple):
 class ModelInput:
     """What a model is given of one mail."""
 
-    text: str  # subject, sender, mailbox and body, one line
+    text: str  # subject, sender, mailbox and body, one line; what looks the same is written the same
     cut: bool  # characters beyond any model's reach were left out
-    empty: bool  # neither the subject nor the body holds a letter or digit
+    empty: bool  # subject and body together hold fewer than two words, names of pictures and files aside
     whole: str = ""  # the text with its line ends
     excerpts: tuple[Excerpt, ...] = ()
 
+    @property
+    def written(self) -> str:
+        """The text, character by character, in the letters that the mail has."""
+        return _one_line(self.whole) if self.whole else self.text
+
     def locate(self, spans: Iterable[Span]) -> Iterator[tuple[EntityField, Span]]:
         """Spans of the text as whole words of the field that they come from; what reaches over two places of it is dropped."""
-        kept = np.ones(len(self.whole), bool)
-        for run in _BLANKS.finditer(self.whole):
-            kept[run.start() + 1 : run.end()] = False
-        origin = np.flatnonzero(kept)
+        origin = self._origin()
         for span in spans:
             written = Span(span.type, int(origin[span.start]), int(origin[span.end - 1]) + 1, span.probability)
             for whole in mended(written, self.whole):
@@ -54,6 +68,16 @@ class ModelInput:
             if piece.at <= span.start and span.end <= piece.at + piece.end - piece.start:
                 move = piece.start - piece.at
                 yield piece.field, Span(span.type, span.start + move, span.end + move, span.probability)
+
+    def _origin(self) -> NDArray[np.int64]:
+        """For each character of the text its place in `whole`."""
+        kept = np.ones(len(self.whole), bool)
+        for hidden in INVISIBLE.finditer(self.whole):
+            kept[hidden.start() : hidden.end()] = False
+        shown = np.flatnonzero(kept)
+        for run in _BLANKS.finditer(INVISIBLE.sub("", self.whole)):
+            kept[shown[run.start() + 1 : run.end()]] = False
+        return np.flatnonzero(kept)
 
 
 def compose(email: Email) -> ModelInput:
@@ -75,9 +99,14 @@ def compose_fields(subject: str, sender: str, mailbox: str, body: str, zones: Se
         excerpts.append(Excerpt(at, "body", start, end))
         at += end - start
     whole = "\n".join(written)
-    text = _BLANKS.sub(" ", whole[:_LONGEST]).strip()
-    empty = not _has_text(subject) and not _has_text(body)
+    shown = fold(whole[:_LONGEST])
+    text = _one_line(calm(shown) if is_shouted(subject + body[:_LONGEST]) else shown)
+    empty = not _has_words(f"{subject}\n{body[:_LONGEST]}")
     return ModelInput(text, len(whole) > _LONGEST, empty, whole[:_LONGEST], tuple(excerpts))
+
+
+def _one_line(whole: str) -> str:
+    return _BLANKS.sub(" ", INVISIBLE.sub("", whole)).strip()
 
 
 def _ordered(body: str, zones: Sequence[Zone]) -> list[tuple[str, int, int]]:
@@ -95,5 +124,6 @@ def _domain(address: str) -> str:
     return address.rpartition("@")[2]
 
 
-def _has_text(text: str) -> bool:
-    return any(character.isalnum() for character in text)
+def _has_words(text: str) -> bool:
+    found = _WORDS.finditer(_FILE_NAMES.sub(" ", text))
+    return sum(1 for _ in islice(found, _FEWEST_WORDS)) == _FEWEST_WORDS

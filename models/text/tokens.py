@@ -22,6 +22,12 @@ class Tokens:
         """Number of tokens that the model sees."""
         return len(self.ids)
 
+    @property
+    def density(self) -> float:
+        """Tokens for a character of what the model sees: about 0.26 in mail, 0.4 in source code, 0.6 in encoded bytes."""
+        last = self.encoding.offsets[len(self) - 2] if len(self) > 2 else (0, 0)
+        return (len(self) - 2) / last[1] if last[1] else 0.0
+
 
 class MailTokenizer:
     """A bundle's tokenizer; safe to use from several threads."""

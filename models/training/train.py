@@ -23,6 +23,7 @@ from mailweir.models.training.public import PublicRow
 from mailweir.models.training.recipe import Recipe, Steps, progress_bars
 from mailweir.models.training.results import baselines, graph_invariance, head_results
 from mailweir.models.training.rules import rule_figures
+from mailweir.models.training.scope import fit_scope
 from mailweir.models.training.split import Run, Split
 from mailweir.models.training.write import Made, check_target, write_bundle
 from mailweir.schemas.manifest import Manifest, TagSpec
@@ -98,6 +99,7 @@ def _make(folder: Path, run: Run, ready: Prepared, fitted: Fitted, public: Mappi
         specs={a.question.name: a.spec for a in answered},
         strengths={a.question.name: a.strength for a in answered},
         tags=tags,
+        scope=fit_scope([ready.tokens[i] for i in np.flatnonzero(run.split.validating)]),
         entity_precision=precision,
         results=results,
         rows=run.rows,

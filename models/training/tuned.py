@@ -58,7 +58,7 @@ def examples_of(run: Run, ready: Prepared, public: Sequence[PublicRow]) -> Examp
     """The rows of the run, then the public ones, which a curriculum always takes."""
     questions, names = questions_of(run), tags_of(run)
     tags = [
-        tag_targets(given.text, tokens.encoding.offsets, row.marks, names)[: len(tokens)]
+        tag_targets(given.written, tokens.encoding.offsets, row.marks, names)[: len(tokens)]
         if names and row.marks is not None
         else None
         for row, given, tokens in zip(run.rows, ready.inputs, ready.tokens, strict=True)

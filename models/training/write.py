@@ -20,7 +20,7 @@ from mailweir.models.training.tuning import differences
 from mailweir.models.training.vocabulary import Vocabulary
 from mailweir.schemas.errors import InputError
 from mailweir.schemas.events import ModelRef, TaxonomyRef, utc_now
-from mailweir.schemas.manifest import HeadSpec, InputSpec, Manifest, TagSpec
+from mailweir.schemas.manifest import HeadSpec, InputSpec, Manifest, ScopeSpec, TagSpec
 
 CARD = "MODEL_CARD.md"
 _TRAINED_LANGUAGES = 30  # rows below which a language is not one that the model knows
@@ -36,6 +36,7 @@ class Made:
     specs: Mapping[str, HeadSpec]
     strengths: Mapping[str, Strength]
     tags: TagSpec | None
+    scope: ScopeSpec | None
     entity_precision: Mapping[str, float]
     results: Mapping[str, Any]
     rows: Sequence[MailRow]
@@ -69,7 +70,7 @@ def write_bundle(out: Path, make: Callable[[Path], Made]) -> Manifest:
 def _manifest(folder: Path, parts: Made) -> Manifest:
     files = {path.name: describe_file(path) for path in sorted(folder.iterdir())}
     identity = hashlib.sha256("".join(file.sha256 for file in files.values()).encode())
-    identity.update(repr([parts.specs, parts.tags, parts.entity_precision]).encode())
+    identity.update(repr([parts.specs, parts.tags, parts.scope, parts.entity_precision]).encode())
     return Manifest(
         model=ModelRef(name=parts.recipe.name, version=f"1.{identity.hexdigest()[:10]}"),
         taxonomy=TaxonomyRef(name=parts.recipe.name, version=1),
@@ -84,6 +85,7 @@ def _manifest(folder: Path, parts: Made) -> Manifest:
         heads=dict(parts.specs),
         entity_precision=dict(parts.entity_precision),
         tags=parts.tags,
+        scope=parts.scope,
         languages=_languages(parts.rows),
         base=f"{parts.recipe.base}, first {parts.recipe.layers} layers, {_change(parts.recipe)}",
         quantization="int8: smoothed fixed ranges, a range per token before the second feed-forward matrix, embedding rows",

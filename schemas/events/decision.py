@@ -28,8 +28,9 @@ __all__ = [
 Tier = Literal["rules", "linear", "encoder", "trm"]
 """Which part of the cascade answered."""
 
-ReviewCause = Literal["abstained", "empty", "language"]
-"""Why a person should look: a head abstained, there is no text, or the language is not one the model knows."""
+ReviewCause = Literal["abstained", "empty", "language", "out_of_scope"]
+"""Why a person should look: a head abstained, there is no text (or only the name of a picture or a file), the language is not one
+the model knows, or the text is none: source code, encoded data."""
 
 EntityField = Literal["subject", "body"]
 

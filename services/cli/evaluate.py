@@ -28,6 +28,9 @@ def evaluate(
     *,
     bundle: Annotated[Path | None, typer.Option(metavar="DIR", help="Another bundle than MAILWEIR_BUNDLE.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="All figures as one JSON object.")] = False,
+    robustness: Annotated[
+        bool, typer.Option("--robustness", help="Ask again in ten other ways of writing; ten times the work.")
+    ] = False,
     report: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder for index.html with pictures, and evaluation.json.")
     ] = None,
@@ -36,7 +39,9 @@ def evaluate(
 
     Precision, recall and F1 of every head, label, language, source (or author) and length, with bootstrap intervals;
     entities; calibration; what answering only when sure gives; milliseconds; the worst errors with the words that led to
-    them. Labels that are null are left out. The report's pictures need [bold]pip install 'mailweir\[report]'[/].
+    them. Labels that are null are left out. With --robustness what the same rows give with typos, in capitals, with
+    look-alike letters, characters without width, quote marks, remains of HTML, orders to a language model, or good words below
+    them, and how far each head drops. The report's pictures need [bold]pip install 'mailweir\[report]'[/].
 
     [bold]mailweir evaluate rows.jsonl --report report[/]
 
@@ -46,7 +51,7 @@ def evaluate(
     settings = client_settings(bundle=bundle)
     if report is not None:
         _check_report(report)
-    found = _measure(data, settings.bundle or shipped_bundle(), settings.classify_threads)
+    found = _measure(data, settings.bundle or shipped_bundle(), settings.classify_threads, otherwise=robustness)
     if report is not None:
         _write(report, found, data)
     if as_json:
@@ -57,18 +62,19 @@ def evaluate(
             typer.echo(f"\nreport: {report / 'index.html'}")
 
 
-def _measure(data: list[Path], folder: Path, threads: int) -> Evaluation:
+def _measure(data: list[Path], folder: Path, threads: int, *, otherwise: bool) -> Evaluation:
     from mailweir.models.evaluation import Example, evaluate, read_examples
+    from mailweir.models.text.perturb import PERTURBATIONS
 
     examples = read_examples(data, read_manifest(folder))  # a broken row is told before the model loads
     bundle = Bundle.load(folder, threads)
-    total = sum(len(example.body) for example in examples)
+    total = sum(len(example.body) for example in examples) * (1 + len(PERTURBATIONS) * otherwise)
     with progress("answering", total) as advance:
 
         def answered(example: Example) -> None:
             advance(1, len(example.body))
 
-        return evaluate(bundle, examples, answered)
+        return evaluate(bundle, examples, answered, otherwise=otherwise)
 
 
 def _check_report(folder: Path) -> None:

@@ -34,6 +34,7 @@ def show(to: Console, found: Evaluation) -> None:
     if found.entities:
         _entities(to, found)
     _errors(to, found)
+    _robustness(to, found)
     time = found.latency
     tokens = f"{time.median_tokens} tokens, {time.cut} rows cut"
     to.print(f"\none mail alone: median {time.total.median:.1f} ms ({tokens}), 90 % below {time.total.p90:.1f} ms")
@@ -177,6 +178,30 @@ def _errors(to: Console, found: Evaluation) -> None:
             ", ".join(plain(reason.text) for reason in error.reasons),
         )
         rows.add(dict(zip((column.title for column in columns), cells, strict=True)))
+
+
+def _robustness(to: Console, found: Evaluation) -> None:
+    if not found.robustness:
+        return
+    names = {name: None for way in found.robustness.values() for name in way.heads}
+    titles = {name: name.replace("workflow_", "").replace("next_", "") for name in names}
+    columns = [Column(title, max(6, len(title)), rank=2, right=True) for title in titles.values()]
+    first = "written otherwise"
+    rows = Rows(to, [Column(first, 17), Column("rows", 5, right=True), *columns])
+    to.print()
+    for name, way in found.robustness.items():
+        cells = {title: _change(way.heads[head].change) for head, title in titles.items() if head in way.heads}
+        rows.add({first: name, "rows": str(way.rows), **dict.fromkeys(titles.values(), ""), **cells})
+    to.print(
+        "change of F1 as above on the rows that the way changes; * the 95 % interval is without nought", style="dim"
+    )
+
+
+def _change(estimate: Estimate) -> str:
+    if isnan(estimate.value):
+        return "–"
+    sure = estimate.low > 0 or estimate.high < 0
+    return f"{estimate.value:+.3f}".replace("0.", ".") + ("*" if sure else " ")
 
 
 def _interval(estimate: Estimate) -> str:

@@ -79,9 +79,12 @@ def test_beyond_reach_is_marked_as_cut() -> None:
     assert not compose_fields("s", "", "m", "word " * 100, ()).cut
 
 
-@pytest.mark.parametrize(("subject", "body", "empty"), [("", " \n> \n--", True), ("Hi", "", False), ("", "ok", False)])
-def test_empty_means_no_letter_and_no_digit(subject: str, body: str, empty: bool) -> None:  # noqa: FBT001 - a table
-    """A mail of white space and punctuation is empty; one word in the subject is enough not to be."""
+@pytest.mark.parametrize(("subject", "body", "empty"), [
+    ("", " \n> \n--", True), ("Scan", "[image: IMG_2031.jpg]", True), ("Hi", "", True), ("Re: order", "ok", False),
+    ("", "siparişim nerede", False), ("", "<photo.png>\nour contract.pdf", True), ("Contract", "signed, see contract.pdf below", False),
+])  # fmt: skip
+def test_empty_means_fewer_than_two_words(subject: str, body: str, empty: bool) -> None:  # noqa: FBT001 - a table
+    """White space, punctuation, a single word, names of pictures and files: nothing to judge by."""
     assert compose_fields(subject, "a@b.c", "m", body, ()).empty is empty
 
 
