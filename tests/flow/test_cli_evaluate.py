@@ -16,6 +16,7 @@ from command import COMMAND, mailweir
 
 from mailweir.models.evaluation import evaluate, read_examples
 from mailweir.models.runtime import Bundle, shipped_bundle
+from mailweir.models.text.perturb import PERTURBATIONS
 from mailweir.models.training.corpus import FOLDER
 
 ROWS = 12
@@ -149,3 +150,22 @@ def test_a_report_without_matplotlib_names_the_extra(data: Path, tmp_path: Path)
     assert "pip install 'mailweir[report]'" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "report").exists()
+
+
+def test_robustness_tells_what_each_way_of_writing_costs(data: Path, tmp_path: Path) -> None:
+    """Asked for, every way has the rows it changed and a change with its interval for each head, in JSON and on the page."""
+    pytest.importorskip("matplotlib", reason="the extra report is not installed")
+    rows = [orjson.loads(line) for line in data.read_bytes().splitlines()]
+    few = _write(tmp_path / "few.jsonl", *rows[:3], *rows[-3:])
+    done = mailweir("evaluate", few, "--robustness", "--json", "--report", tmp_path / "report", seconds=280)
+    assert (done.code, done.err) == (0, "")
+    (found,) = done.rows()
+    assert set(found["robustness"]) == set(PERTURBATIONS)
+    assert found["robustness"]["plain_turkish"]["rows"] < 6
+    for way in found["robustness"].values():
+        assert list(way["heads"]) == [*found["heads"], "entities"]
+        for drop in way["heads"].values():
+            assert drop["change"]["low"] <= drop["change"]["value"] <= drop["change"]["high"]
+            assert drop["after"] - drop["before"] == pytest.approx(drop["change"]["value"], abs=2e-4)
+    page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    assert all(f"<td>{name}</td>" in page for name in PERTURBATIONS)

@@ -19,7 +19,7 @@ from mailweir.models.evaluation.entities import entity_tallies
 from mailweir.models.evaluation.heads import HeadFigures, measure_head
 from mailweir.models.evaluation.markup import table
 from mailweir.models.evaluation.rows import length_band
-from mailweir.models.evaluation.tally import Tally, measure
+from mailweir.models.evaluation.tally import Tally, change_of_f1, measure
 from mailweir.models.runtime import Scores, shipped_bundle
 from mailweir.models.runtime.integrity import read_manifest
 from mailweir.models.training.corpus import EntityMark
@@ -351,3 +351,19 @@ def test_evaluation_needs_the_serving_packages_only() -> None:
     code = "import sys; sys.modules.update(dict.fromkeys(sys.argv[1].split())); import mailweir.services.cli.evaluate, mailweir.models.evaluation"
     done = subprocess.run([sys.executable, "-c", code, " ".join(HEAVY)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_change_of_f1_is_that_of_the_same_rows() -> None:
+    """By the value: F1 after less F1 before. Rows are drawn in pairs: a row that stays as it is adds no width."""
+    rng = np.random.default_rng(3)
+    right = np.eye(3)[rng.integers(0, 3, 200)]
+    before, worse = right.copy(), right.copy()
+    before[:20], worse[:60] = before[:20][:, [1, 2, 0]], worse[:60][:, [1, 2, 0]]
+    tallies = [Tally(LABELS, right * given, right, given) for given in (before, worse)]
+    for macro in (True, False):
+        first, second = ((f.macro if macro else f.micro).f1.value for f in map(measure, tallies))
+        change = change_of_f1(*tallies, macro=macro)
+        assert change.value == pytest.approx(second - first, abs=2e-4)
+        assert change.low < change.value < change.high < 0
+    same = change_of_f1(tallies[0], tallies[0], macro=True)
+    assert (same.low, same.value, same.high) == (0, 0, 0)
