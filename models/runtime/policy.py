@@ -1,5 +1,6 @@
 """From scores to a decision: thresholds, abstention, what a person should look at. Pure: no clock, no model, no Kafka."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mailweir.models.runtime.bundle import Probabilities, Scores
@@ -35,6 +36,11 @@ def decide(scores: Scores, manifest: Manifest, language: str) -> Verdict:
     spec = manifest.heads.get("next_actions")
     actions = choose_many(scores.heads["next_actions"], spec) if spec else ()
     return Verdict(heads, actions, _review_cause(scores, heads, known=language in manifest.languages))
+
+
+def rule_precision(scores: Scores, manifest: Manifest) -> Mapping[str, float]:
+    """How often each entity rule is right in the tier that answered: another where no tagger speaks beside it."""
+    return manifest.cheap.entity_precision if manifest.cheap and scores.tier == "linear" else manifest.entity_precision
 
 
 def decide_head(probabilities: Probabilities, spec: HeadSpec) -> HeadDecision:

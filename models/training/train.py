@@ -13,6 +13,7 @@ from mailweir.models.export.encoder import write_classifier
 from mailweir.models.runtime.bundle import MODEL, TOKENIZER
 from mailweir.models.runtime.graph import Graph
 from mailweir.models.training.answer import Fitted, answer_frozen
+from mailweir.models.training.cascade import Pairs
 from mailweir.models.training.corpus import MailRow
 from mailweir.models.training.e5 import BaseModel, read_base
 from mailweir.models.training.entity_fit import entity_figures, fit_tags, micro, rules_beside, tagged_rows
@@ -23,6 +24,7 @@ from mailweir.models.training.recipe import Recipe, Steps, progress_bars
 from mailweir.models.training.results import baselines, graph_invariance, head_results
 from mailweir.models.training.rules import rule_figures
 from mailweir.models.training.split import Run, Split
+from mailweir.models.training.tiers import Rival, add_cheap_tier, pairs
 from mailweir.models.training.write import Made, check_target, write_bundle
 from mailweir.schemas.manifest import Manifest, TagSpec
 
@@ -79,7 +81,9 @@ def _make(folder: Path, run: Run, ready: Prepared, fitted: Fitted, public: Mappi
     if run.recipe.baselines:
         with run.steps.step("baselines", 1), threadpool_limits(1):
             results["baselines"] = baselines(run, answered)
-    tags, precision, results["entities"] = _entities(run, ready, fitted, model)
+    tags, precision, results["entities"], found = _entities(run, ready, fitted, model)
+    with threadpool_limits(1):
+        cheap, results["cheap"] = add_cheap_tier(folder, run, ready, Rival(model, answered, precision, found))
     return Made(
         recipe=run.recipe,
         specs={a.question.name: a.spec for a in answered},
@@ -90,26 +94,28 @@ def _make(folder: Path, run: Run, ready: Prepared, fitted: Fitted, public: Mappi
         rows=run.rows,
         public=public,
         vocabulary=ready.vocabulary,
+        cheap=cheap,
     )
 
 
 def _entities(
     run: Run, ready: Prepared, fitted: Fitted, model: Path
-) -> tuple[TagSpec | None, dict[str, float], dict[str, Any]]:
-    """The tagger's calibration, the rules that help beside it, and what both reach on the test authors."""
+) -> tuple[TagSpec | None, dict[str, float], dict[str, Any], Pairs | None]:
+    """The tagger's calibration, the rules that help beside it, what both reach on the test authors and find on the others."""
     if fitted.tagger is None:
         precision, figures = rule_figures(run.rows, run.recipe.test)
-        return None, precision, figures
+        return None, precision, figures, None
     held, test = (_tag_logits(model, ready, rows) for rows in (run.split.validating, run.split.testing))
     spec = fit_tags(*_parts(run, ready, run.split.validating), held, fitted.tagger.names)
     rows, inputs, tokens = _parts(run, ready, run.split.validating)
     found = tagged_rows(inputs, tokens, held, spec)
     precision = rules_beside(rows, found)
+    both = [pairs(row, precision, claims) for row, claims in zip(rows, found, strict=True)]
     results: dict[str, Any] = {"rules": precision, "held_out": entity_figures(rows, found, precision)}
     rows, inputs, tokens = _parts(run, ready, run.split.testing)
     results["test"] = entity_figures(rows, tagged_rows(inputs, tokens, test, spec), precision)
     results["test_micro_f1"] = micro(results["test"])
-    return spec, precision, results
+    return spec, precision, results, both
 
 
 def _parts(run: Run, ready: Prepared, mask: Mask) -> tuple[list[Any], list[Any], list[Any]]:
