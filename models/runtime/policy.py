@@ -40,7 +40,8 @@ def decide(scores: Scores, manifest: Manifest, language: str) -> Verdict:
 
 def rule_precision(scores: Scores, manifest: Manifest) -> Mapping[str, float]:
     """How often each entity rule is right in the tier that answered: another where no tagger speaks beside it."""
-    return manifest.cheap.entity_precision if manifest.cheap and scores.tier == "linear" else manifest.entity_precision
+    alone = scores.tier in {"rules", "linear"}
+    return manifest.cheap.entity_precision if manifest.cheap and alone else manifest.entity_precision
 
 
 def decide_head(probabilities: Probabilities, spec: HeadSpec) -> HeadDecision:
@@ -68,6 +69,8 @@ def choose_many(probabilities: Probabilities, spec: HeadSpec) -> tuple[NextActio
 
 
 def _review_cause(scores: Scores, heads: dict[str, HeadDecision], *, known: bool) -> ReviewCause | None:
+    if scores.tier == "rules":  # a person wrote down what to do with such mail
+        return None
     if scores.empty:
         return "empty"
     if not known:
