@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from mailweir.models.evaluation.tally import RESAMPLES, SEED
 from mailweir.models.evaluation.worst import WorstError, worst_errors
 from mailweir.models.runtime import Bundle
 from mailweir.schemas.events import ModelRef, TaxonomyRef
+from mailweir.schemas.manifest import CheapSpec
 from mailweir.schemas.taxonomy import installed_taxonomy
 
 __all__ = ["EntityFigures", "Evaluation", "Latency", "Times", "evaluate"]
@@ -62,6 +64,8 @@ class Evaluation:
     entities: EntityFigures | None  # None: no row has them annotated
     latency: Latency
     worst: Sequence[WorstError]
+    tiers: Mapping[str, int]  # who answered how many rows
+    cascade: CheapSpec | None  # what training measured about stopping early; None: every mail goes to the model
 
     def encode(self) -> bytes:
         """One JSON object; null where nothing could be counted."""
@@ -86,6 +90,8 @@ def evaluate(
         entities=_entities(bundle, answers),
         latency=_latency(answers),
         worst=worst_errors(bundle, answers),
+        tiers=dict(Counter(answer.scores.tier for answer in answers)),
+        cascade=manifest.cheap,
     )
 
 
@@ -106,6 +112,8 @@ def _latency(answers: Sequence[Answer]) -> Latency:
         "model": _times([score.model_ms for score in scores]),
         "entities": _times([answer.entities_ms for answer in answers]),
     }
+    if any(score.cheap_ms for score in scores):
+        steps["linear"] = _times([score.cheap_ms for score in scores])
     total = _times([answer.total_ms for answer in answers])
     tokens = int(np.median([score.tokens for score in scores]))
     return Latency(total, steps, tokens, sum(score.truncated for score in scores))

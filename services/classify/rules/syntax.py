@@ -17,6 +17,7 @@ Test = Callable[[str], bool]
 Range = tuple[str, str]
 
 _LONGEST = 500  # characters of a pattern
+_DEEPEST = 20  # groups in one another
 _MOST = 1_000  # times that one thing may be asked to stand in a row
 
 
@@ -91,6 +92,7 @@ class _Parser:
         self._any_case = pattern.startswith("(?i)")
         self._text = pattern.removeprefix("(?i)")
         self._at = 0
+        self._depth = 0
 
     def parse(self) -> Node:
         tree = self._alternatives()
@@ -161,9 +163,13 @@ class _Parser:
             raise self._error(
                 f"{_REFUSED.get(kind, 'an extension')} is not allowed: it cannot be searched in linear time"
             )
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise self._error(f"more than {_DEEPEST} groups in one another")
         inside = self._alternatives()
         if not self._take(")"):
             raise self._error("a ( without its )")
+        self._depth -= 1
         return inside
 
     def _escaped(self) -> Node:
