@@ -189,14 +189,23 @@ def _cascade(spec: CheapSpec, evaluation: Evaluation) -> Iterator[str]:
     yield picture(cascade_png(spec), "Mean F1 against milliseconds a mail, by threshold of the cheap tier")
     rows: list[Row] = [
         [
-            "nobody stops" if not p.stopped else f"{p.threshold:.3f}{' (chosen)' if p.threshold == spec.threshold else ''}",
-            *(Cell(text, "n") for text in (f"{p.stopped:.1%}", f"{p.milliseconds:.2f}", f"{p.mean_f1:.4f}", f"{p.cost:.4f}")),
+            "nobody stops"
+            if not p.stopped
+            else f"{p.threshold:.3f}{' (chosen)' if p.threshold == spec.threshold else ''}",
+            *(
+                Cell(text, "n")
+                for text in (f"{p.stopped:.1%}", f"{p.milliseconds:.2f}", f"{p.mean_f1:.4f}", f"{p.cost:.4f}")
+            ),
             p.at,
         ]
         for p in spec.curve
     ]
     titles = ["threshold", "stop", "milliseconds", "mean F1", "largest loss", "where"]
-    yield table(titles, rows, f"Measured at training, on authors that neither tier was fitted on. Allowed loss: {spec.cost_limit}.")
+    yield table(
+        titles,
+        rows,
+        f"Measured at training, on authors that neither tier was fitted on. Allowed loss: {spec.cost_limit}.",
+    )
 
 
 def _worst(errors: Sequence[WorstError]) -> Iterator[str]:

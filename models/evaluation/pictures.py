@@ -83,7 +83,9 @@ def cascade_png(spec: CheapSpec) -> bytes:
         times, scores = zip(*((point.milliseconds, point.mean_f1) for point in spec.curve), strict=True)
         axes.plot(times, scores, color=_BLUE, linewidth=1.2, marker="o", markersize=3)
         chosen = [p for p in spec.curve if p.threshold == spec.threshold] or [p for p in spec.curve if not p.stopped]
-        axes.scatter([p.milliseconds for p in chosen], [p.mean_f1 for p in chosen], s=90, facecolors="none", edgecolors=_INK)
+        axes.scatter(
+            [p.milliseconds for p in chosen], [p.mean_f1 for p in chosen], s=90, facecolors="none", edgecolors=_INK
+        )
         axes.set(xlabel="milliseconds a mail, mean", ylabel="mean F1 of all questions")
         stopped = chosen[0].stopped if chosen else 0.0
         axes.text(0.4, 0.05, f"ringed: {stopped:.1%} stop early", color=_INK, transform=axes.transAxes)

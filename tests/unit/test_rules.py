@@ -189,7 +189,9 @@ def test_a_file_that_cannot_be_used_is_named_with_its_rule(content: Any, said: s
     assert said in error.value.message
 
 
-@pytest.mark.parametrize(("name", "content"), [("rules.toml", b"rule = ["), ("rules.toml", b"\xff"), ("gone.toml", None)])
+@pytest.mark.parametrize(
+    ("name", "content"), [("rules.toml", b"rule = ["), ("rules.toml", b"\xff"), ("gone.toml", None)]
+)
 def test_toml_is_read_unless_the_name_says_json(name: str, content: bytes | None, tmp_path: Path) -> None:
     """Broken, no text, not there: the file is named."""
     if content is not None:
