@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from mailweir.models.runtime.bundle import Bundle, Scores
-from mailweir.models.runtime.policy import POLICY_VERSION, Verdict, decide, rule_precision
+from mailweir.models.runtime.policy import POLICY_VERSION, Verdict, decide, entity_precision_of
 from mailweir.models.text.entities import find_entities
 
 __all__ = [
@@ -12,8 +12,8 @@ __all__ = [
     "Scores",
     "Verdict",
     "decide",
+    "entity_precision_of",
     "find_entities",
-    "rule_precision",
     "shipped_bundle",
 ]
 

@@ -38,7 +38,7 @@ def decide(scores: Scores, manifest: Manifest, language: str) -> Verdict:
     return Verdict(heads, actions, _review_cause(scores, heads, known=language in manifest.languages))
 
 
-def rule_precision(scores: Scores, manifest: Manifest) -> Mapping[str, float]:
+def entity_precision_of(scores: Scores, manifest: Manifest) -> Mapping[str, float]:
     """How often each entity rule is right in the tier that answered: another where no tagger speaks beside it."""
     alone = scores.tier in {"rules", "linear"}
     return manifest.cheap.entity_precision if manifest.cheap and alone else manifest.entity_precision

@@ -74,7 +74,7 @@ def _make(folder: Path, run: Run, ready: Prepared, fitted: Fitted, public: Mappi
     """Write graph and tokenizer into `folder`, measure them, and say what the manifest needs to know."""
     model, answered = folder / MODEL, fitted.answered
     write_classifier(model, fitted.encoder, [a.head for a in answered], fitted.form, fitted.tagger)
-    ready.tokenizer.save(str(folder / TOKENIZER))
+    ready.tokenizer.save(str(folder / TOKENIZER), pretty=False)  # 2.4 MB less in both bundles
     results: dict[str, Any] = head_results(run, ready, fitted, model)
     results["invariance"] = graph_invariance(model, ready, answered)
     results["history"] = list(fitted.history)

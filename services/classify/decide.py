@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mailweir.models.runtime import POLICY_VERSION, Bundle, Scores, decide, rule_precision
+from mailweir.models.runtime import POLICY_VERSION, Bundle, Scores, decide, entity_precision_of
 from mailweir.models.text import compose, find_entities
 from mailweir.schemas.errors import RecordError
 from mailweir.schemas.events import Coordinates, Decision, Email, utc_now
@@ -152,7 +152,7 @@ def decision_of(
     verdict = decide(scores, manifest, email.language.code)
     taxonomy, model = manifest.taxonomy, manifest.model
     started = time.perf_counter()
-    entities = find_entities(email.subject, email.body, rule_precision(scores, manifest), scores.tagged)
+    entities = find_entities(email.subject, email.body, entity_precision_of(scores, manifest), scores.tagged)
     entities_ms = (time.perf_counter() - started) * 1_000
     return Decision(
         decision_id=decision_id(

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mailweir.models.runtime import Bundle, Scores, rule_precision, shipped_bundle
+from mailweir.models.runtime import Bundle, Scores, entity_precision_of, shipped_bundle
 from mailweir.models.runtime.integrity import describe_file, read_manifest
 from mailweir.models.runtime.linear import LINEAR, QUIET, LinearTables, cheap_heads, least_sure, read_tables
 from mailweir.models.text.model_input import ModelInput, compose_fields
@@ -232,6 +232,18 @@ def test_a_kept_curve_is_short_and_has_the_chosen_point() -> None:
     assert list(kept) == sorted(kept, key=lambda point: -point.threshold)
 
 
+def test_the_curve_is_drawn() -> None:
+    """A picture with a chosen threshold, and one where no mail stops."""
+    pictures = pytest.importorskip("mailweir.models.evaluation.pictures", reason="the extra report is not installed")
+    curve = (_point(1, 0, 0), _point(0.9, 0.1, 0.002), _point(0.8, 0.2, 0.01))
+    drawn = []
+    for threshold in (0.9, None):
+        spec = CheapSpec(temperatures={"category": 1.0}, threshold=threshold, cost_limit=0.003, curve=curve)
+        drawn.append(pictures.cascade_png(spec))
+    assert all(picture.startswith(b"\x89PNG") for picture in drawn)
+    assert drawn[0] != drawn[1]
+
+
 def test_training_writes_the_cheap_tier(folder: Path) -> None:
     """One more file under its hash, temperatures for all heads, a curve from no stop on; small."""
     manifest = read_manifest(folder)
@@ -343,10 +355,10 @@ def test_rules_count_as_measured_in_the_tier_that_answered(copy: Path) -> None:
     """Beside a tagger a rule is right less often than alone: a stopped mail's entities use the figures of alone."""
     manifest = Bundle.load(edit(copy, threshold=0.0, entity_precision={"amount/currency": 0.97})).manifest
     scores = Scores({}, tokens=0, truncated=False, empty=False, tokenize_ms=0, model_ms=0)
-    assert rule_precision(replace(scores, tier="linear"), manifest) == {"amount/currency": 0.97}
-    assert rule_precision(scores, manifest) == manifest.entity_precision
+    assert entity_precision_of(replace(scores, tier="linear"), manifest) == {"amount/currency": 0.97}
+    assert entity_precision_of(scores, manifest) == manifest.entity_precision
     none = manifest.model_copy(update={"cheap": None})
-    assert rule_precision(replace(scores, tier="rules"), none) == manifest.entity_precision
+    assert entity_precision_of(replace(scores, tier="rules"), none) == manifest.entity_precision
 
 
 @pytest.mark.parametrize("damage", ["columns", "kind", "content", "missing", "temperature"])
