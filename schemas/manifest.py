@@ -8,7 +8,16 @@ from pydantic import Field
 
 from mailweir.schemas.events import ModelRef, Part, Probability, Sha256, TaxonomyRef, UtcTime
 
-__all__ = ["BundleFile", "HeadSpec", "InputSpec", "Manifest", "ScopeSpec", "TagSpec"]
+__all__ = [
+    "BundleFile",
+    "CheapSpec",
+    "CurvePoint",
+    "HeadSpec",
+    "InputSpec",
+    "Manifest",
+    "ScopeSpec",
+    "TagSpec",
+]
 
 
 class BundleFile(Part):
@@ -59,6 +68,35 @@ class ScopeSpec(Part):
     false_alarms: Probability = Field(description="Share of the mails it was chosen on that lie above it.")
 
 
+class CurvePoint(Part):
+    """What stopping at one threshold costs and saves, on mail that neither tier was fitted on."""
+
+    threshold: Probability
+    stopped: Probability = Field(description="Share of mails that stop at the cheap tier.")
+    milliseconds: float = Field(ge=0, description="Of both tiers, mean of all mails, alone, on the training machine.")
+    mean_f1: Probability = Field(
+        description="Mean over the questions: macro-F1 of a head of one, micro-F1 of a head of many and of entities."
+    )
+    cost: float = Field(description="Largest loss of F1 against the model alone, over every question and slice.")
+    at: str = Field(description="Question and slice of that loss.")
+
+
+class CheapSpec(Part):
+    """The cheap tier: a linear model over words, `linear.npz`, asked before the encoder."""
+
+    temperatures: dict[str, float] = Field(
+        description="Per head, and `quiet` where there is a tagger, what logits are divided by."
+    )
+    threshold: Probability | None = Field(
+        description="A mail stops where each head is at least so sure, and as sure that the tagger would add nothing; null: none."
+    )
+    entity_precision: dict[str, Probability] = Field(
+        default_factory=dict, description="As the manifest's, of rules that have no tagger beside them."
+    )
+    cost_limit: float = Field(gt=0, description="The threshold is the lowest whose cost stays below this.")
+    curve: tuple[CurvePoint, ...] = Field(default=(), description="From the strictest threshold to the loosest.")
+
+
 class Manifest(Part):
     """Everything needed to load a bundle, trust it and make it again."""
 
@@ -77,6 +115,7 @@ class Manifest(Part):
     )
     tags: TagSpec | None = Field(default=None, description="Entities by the model; null: by rules alone.")
     scope: ScopeSpec | None = Field(default=None, description="What is no mail; null: every text is taken for one.")
+    cheap: CheapSpec | None = Field(default=None, description="Null: every mail goes to the model.")
     languages: tuple[str, ...] = Field(description="Languages the model was trained and calibrated on.")
     base: str = Field(description="Base model and its licence.")
     quantization: str = Field(description="Form of the weights: fp32, or the int8 form and what it keeps.")

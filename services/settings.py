@@ -118,6 +118,10 @@ class Settings(BaseSettings):
         default=False,
         description="Name the words that spoke for each label: one more output of the same run, a tenth of the model's time at most.",
     )
+    classify_rules: Path | None = Field(
+        None,
+        description="TOML or JSON file of rules that decide before the model; empty: none. Other rules give other decision ids.",
+    )
 
     metrics_host: str = Field("127.0.0.1", description="Address of /metrics, /live and /ready; 0.0.0.0 in a container.")
     metrics_port: int = Field(

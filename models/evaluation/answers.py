@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from time import perf_counter
 
 from mailweir.models.evaluation.rows import Example
-from mailweir.models.runtime import Bundle, Scores
+from mailweir.models.runtime import Bundle, Scores, entity_precision_of
 from mailweir.models.text import find_entities
 from mailweir.schemas.events import Entity
 
@@ -44,6 +44,6 @@ def _alone(bundle: Bundle, example: Example) -> Answer:
     composed = perf_counter()
     (scores,) = bundle.classify([given])
     scored = perf_counter()
-    entities = find_entities(example.subject, example.body, bundle.manifest.entity_precision, scores.tagged)
+    entities = find_entities(example.subject, example.body, entity_precision_of(scores, bundle.manifest), scores.tagged)
     end = perf_counter()
     return Answer(example, scores, entities, (composed - start) * 1000, (end - scored) * 1000, (end - start) * 1000)

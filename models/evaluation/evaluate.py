@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from mailweir.models.evaluation.tally import RESAMPLES, SEED
 from mailweir.models.evaluation.worst import WorstError, worst_errors
 from mailweir.models.runtime import Bundle
 from mailweir.schemas.events import ModelRef, TaxonomyRef
+from mailweir.schemas.manifest import CheapSpec
 from mailweir.schemas.taxonomy import installed_taxonomy
 
 __all__ = ["EntityFigures", "Evaluation", "Latency", "Times", "evaluate"]
@@ -64,6 +66,8 @@ class Evaluation:
     latency: Latency
     worst: Sequence[WorstError]
     robustness: Mapping[str, Way] | None  # by the way of writing; None: not asked for
+    tiers: Mapping[str, int]  # who answered how many rows
+    cascade: CheapSpec | None  # what training measured about stopping early; None: every mail goes to the model
 
     def encode(self) -> bytes:
         """One JSON object; null where nothing could be counted."""
@@ -96,6 +100,8 @@ def evaluate(
         latency=_latency(answers),
         worst=worst_errors(bundle, answers),
         robustness=robustness(bundle, answers, advance) if otherwise else None,
+        tiers=dict(Counter(answer.scores.tier for answer in answers)),
+        cascade=manifest.cheap,
     )
 
 
@@ -116,6 +122,8 @@ def _latency(answers: Sequence[Answer]) -> Latency:
         "model": _times([score.model_ms for score in scores]),
         "entities": _times([answer.entities_ms for answer in answers]),
     }
+    if any(score.cheap_ms for score in scores):
+        steps["linear"] = _times([score.cheap_ms for score in scores])
     total = _times([answer.total_ms for answer in answers])
     tokens = int(np.median([score.tokens for score in scores]))
     return Latency(total, steps, tokens, sum(score.truncated for score in scores))

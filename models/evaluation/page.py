@@ -10,10 +10,11 @@ from pathlib import Path
 from mailweir.models.evaluation.evaluate import EntityFigures, Evaluation, Latency
 from mailweir.models.evaluation.heads import HeadFigures, Sliced
 from mailweir.models.evaluation.markup import Cell, Row, bar, figure, interval, number, picture, shift, table
-from mailweir.models.evaluation.pictures import confusion_png, coverage_png, reliability_png
+from mailweir.models.evaluation.pictures import cascade_png, confusion_png, coverage_png, reliability_png
 from mailweir.models.evaluation.robustness import Way
 from mailweir.models.evaluation.tally import LabelFigures, Measured
 from mailweir.models.evaluation.worst import WorstError
+from mailweir.schemas.manifest import CheapSpec
 
 __all__ = ["FIGURES", "PAGE", "write_report"]
 
@@ -53,6 +54,8 @@ def _page(evaluation: Evaluation, data: str) -> Iterator[str]:
     if evaluation.entities:
         yield from _entities(evaluation.entities)
     yield from _latency(evaluation.latency)
+    if evaluation.cascade:
+        yield from _cascade(evaluation.cascade, evaluation)
     yield from _worst(evaluation.worst)
     yield from _robustness(evaluation)
     yield from _reading(evaluation)
@@ -60,8 +63,8 @@ def _page(evaluation: Evaluation, data: str) -> Iterator[str]:
 
 
 def _navigation(evaluation: Evaluation) -> str:
-    names = [*evaluation.heads, *(["entities"] if evaluation.entities else []), "latency", "errors"]
-    names += [*(["robustness"] if evaluation.robustness else []), "reading"]
+    parts = ["entities"] * bool(evaluation.entities) + ["latency"] + ["cascade"] * bool(evaluation.cascade) + ["errors"]
+    names = [*evaluation.heads, *parts, *["robustness"] * bool(evaluation.robustness), "reading"]
     links = (f'<a href="#{escape(name)}">{escape(name)}</a>' for name in names)
     return f"<nav>{' '.join(links)}</nav>"
 
@@ -181,6 +184,34 @@ def _latency(latency: Latency) -> Iterator[str]:
     each = {"all of it": latency.total, **latency.steps}
     rows: list[Row] = [[name, Cell(f"{t.median:.2f}", "n"), Cell(f"{t.p90:.2f}", "n")] for name, t in each.items()]
     yield table(["milliseconds", "median", "90 % are below"], rows)
+
+
+def _cascade(spec: CheapSpec, evaluation: Evaluation) -> Iterator[str]:
+    yield '<h2 id="cascade">cascade</h2>'
+    stopped = evaluation.tiers.get("linear", 0)
+    yield f"<p>Of these {evaluation.rows:,} rows {stopped:,} stopped at the cheap tier.</p>"
+    if not spec.curve:
+        return
+    yield picture(cascade_png(spec), "Mean F1 against milliseconds a mail, by threshold of the cheap tier")
+    rows: list[Row] = [
+        [
+            "nobody stops"
+            if not p.stopped
+            else f"{p.threshold:.3f}{' (chosen)' if p.threshold == spec.threshold else ''}",
+            *(
+                Cell(text, "n")
+                for text in (f"{p.stopped:.1%}", f"{p.milliseconds:.2f}", f"{p.mean_f1:.4f}", f"{p.cost:.4f}")
+            ),
+            p.at,
+        ]
+        for p in spec.curve
+    ]
+    titles = ["threshold", "stop", "milliseconds", "mean F1", "largest loss", "where"]
+    yield table(
+        titles,
+        rows,
+        f"Measured at training, on authors that neither tier was fitted on. Allowed loss: {spec.cost_limit}.",
+    )
 
 
 def _worst(errors: Sequence[WorstError]) -> Iterator[str]:

@@ -15,8 +15,9 @@ from matplotlib.figure import Figure
 
 from mailweir.models.evaluation.certainty import Calibration, Coverage
 from mailweir.models.evaluation.heads import HeadFigures
+from mailweir.schemas.manifest import CheapSpec
 
-__all__ = ["confusion_png", "coverage_png", "reliability_png"]
+__all__ = ["cascade_png", "confusion_png", "coverage_png", "reliability_png"]
 
 _DPI = 110
 _INK, _BLUE, _GREY = "#1f2328", "#1f5fa8", "#8a929a"
@@ -73,6 +74,23 @@ def coverage_png(name: str, found: Coverage) -> bytes:
         axes.text(0.03, 0.05, f"dotted: threshold {found.threshold:.2f}", color=_INK, transform=axes.transAxes)
 
     return _png(f"{name}: answering only when sure", (4.4, 4.0), draw)
+
+
+def cascade_png(spec: CheapSpec) -> bytes:
+    """Mean F1 against milliseconds a mail: every point a threshold, the ringed one the bundle's; right, nobody stops early."""
+
+    def draw(axes: Axes) -> None:
+        times, scores = zip(*((point.milliseconds, point.mean_f1) for point in spec.curve), strict=True)
+        axes.plot(times, scores, color=_BLUE, linewidth=1.2, marker="o", markersize=3)
+        chosen = [p for p in spec.curve if p.threshold == spec.threshold] or [p for p in spec.curve if not p.stopped]
+        axes.scatter(
+            [p.milliseconds for p in chosen], [p.mean_f1 for p in chosen], s=90, facecolors="none", edgecolors=_INK
+        )
+        axes.set(xlabel="milliseconds a mail, mean", ylabel="mean F1 of all questions")
+        stopped = chosen[0].stopped if chosen else 0.0
+        axes.text(0.4, 0.05, f"ringed: {stopped:.1%} stop early", color=_INK, transform=axes.transAxes)
+
+    return _png("cascade: what stopping early costs and saves", (5.2, 4.0), draw)
 
 
 def _png(title: str, inches: tuple[float, float], draw: Callable[[Axes], None]) -> bytes:

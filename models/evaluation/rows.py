@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from mailweir.models.text.model_input import ModelInput, compose_fields
 from mailweir.models.text.zone import split_zones
 from mailweir.models.training.corpus import EntityMark, MailRow, TaskRow, read_mail
+from mailweir.models.training.measure import length_band
 from mailweir.schemas.errors import InputError, UnknownLabel
 from mailweir.schemas.manifest import Manifest
 from mailweir.schemas.taxonomy import Taxonomy, installed_taxonomy
@@ -25,8 +26,6 @@ UNKNOWN = "unknown"
 
 _REMEDY = "correct the row: null says that a label cannot be decided, an entity's text is copied exactly from the mail"
 _FIRST_WORDS = 8
-_BANDS = ((50, "1-50 words"), (150, "51-150 words"), (300, "151-300 words"))
-_LONGEST_BAND = "over 300 words"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +56,6 @@ class Example:
     def length(self) -> str:
         """The band that its length falls into."""
         return length_band(len(self.subject.split()) + len(self.body.split()))
-
-
-def length_band(words: int) -> str:
-    """Name of the band of texts that long."""
-    return next((name for most, name in _BANDS if words <= most), _LONGEST_BAND)
 
 
 def read_examples(paths: Sequence[Path], manifest: Manifest) -> list[Example]:

@@ -3,10 +3,19 @@
 from pathlib import Path
 
 from mailweir.models.runtime.bundle import Bundle, Scores
-from mailweir.models.runtime.policy import POLICY_VERSION, Verdict, decide
+from mailweir.models.runtime.policy import POLICY_VERSION, Verdict, decide, entity_precision_of
 from mailweir.models.text.entities import find_entities
 
-__all__ = ["POLICY_VERSION", "Bundle", "Scores", "Verdict", "decide", "find_entities", "shipped_bundle"]
+__all__ = [
+    "POLICY_VERSION",
+    "Bundle",
+    "Scores",
+    "Verdict",
+    "decide",
+    "entity_precision_of",
+    "find_entities",
+    "shipped_bundle",
+]
 
 
 def shipped_bundle(name: str = "email") -> Path:

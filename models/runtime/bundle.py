@@ -1,25 +1,27 @@
 """`Bundle`: a trained model as a folder, verified and ready to classify."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Self
 
-import numpy as np
-from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as onnx_errors
 
+from mailweir.models.runtime.calibration import Probabilities, calibrate
 from mailweir.models.runtime.graph import TOKEN_BUDGET, Floats, Graph, Ran
 from mailweir.models.runtime.integrity import read_manifest, verify_files, verify_labels
+from mailweir.models.runtime.linear import Cheap, LinearTier, load_linear
 from mailweir.models.runtime.reasons import strongest_words
 from mailweir.models.runtime.windows import TAGS, Later, run_later, tag_table
 from mailweir.models.text.model_input import ModelInput
 from mailweir.models.text.spans import Span, decode_tags
 from mailweir.models.text.tokens import MailTokenizer, Tokens
 from mailweir.schemas.errors import BundleError
-from mailweir.schemas.events import EntityField, Reason
-from mailweir.schemas.manifest import HeadSpec, Manifest
+from mailweir.schemas.events import EntityField, Reason, Tier
+from mailweir.schemas.manifest import Manifest
+
+__all__ = ["MODEL", "TOKENIZER", "Bundle", "Probabilities", "Scores", "calibrate"]
 
 MODEL, TOKENIZER = "model.onnx", "tokenizer.json"
 _CONTRIBUTIONS = "tokens"
@@ -34,8 +36,6 @@ _UNREADABLE = (
     onnx_errors.NotImplemented,
     onnx_errors.RuntimeException,
 )
-
-Probabilities = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +53,20 @@ class Scores:
     )  # head -> strongest words; empty if not asked
     tagged: tuple[tuple[EntityField, Span], ...] = ()  # entities that the model found
     density: float = 0.0  # tokens for a character: how little the text is like what the tokenizer was made for
+    tier: Tier = "encoder"  # who answered; of `linear` the tokens are the terms that it knows
+    cheap_ms: float = 0.0  # what asking the cheap tier took, whoever answered
 
 
 class Bundle:
     """A loaded bundle; `classify` may be called from several threads at once."""
 
-    def __init__(self, manifest: Manifest, tokenizer: MailTokenizer, graph: Graph) -> None:
+    def __init__(
+        self, manifest: Manifest, tokenizer: MailTokenizer, graph: Graph, linear: LinearTier | None = None
+    ) -> None:
         self.manifest = manifest
         self._tokenizer = tokenizer
         self._graph = graph
+        self._linear = linear
 
     @classmethod
     def load(cls, folder: Path, threads: int = 1) -> Self:
@@ -78,17 +83,35 @@ class Bundle:
         except _UNREADABLE as error:
             raise BundleError(f"{folder / MODEL} cannot be loaded: {error}", path=str(folder / MODEL)) from error
         _verify_outputs(folder, manifest, graph)
-        bundle = cls(manifest, MailTokenizer.load(folder / TOKENIZER, manifest.input.max_tokens), graph)
-        bundle.classify([_WARM_UP])
+        linear = load_linear(folder, manifest)
+        bundle = cls(manifest, MailTokenizer.load(folder / TOKENIZER, manifest.input.max_tokens), graph, linear)
+        bundle.classify([_WARM_UP], cascade=False)
         return bundle
 
     def classify(
-        self, inputs: Sequence[ModelInput], *, reasons: bool = False, token_budget: int = TOKEN_BUDGET
+        self,
+        inputs: Sequence[ModelInput],
+        *,
+        reasons: bool = False,
+        token_budget: int = TOKEN_BUDGET,
+        cascade: bool = True,
     ) -> list[Scores]:
         """Scores of every mail in input order; a mail's scores do not depend on its neighbours.
 
-        `reasons` adds the words that spoke for the winning label of each head.
+        `reasons` adds the words that spoke for the winning label of each head; without `cascade` no mail stops at the cheap tier.
         """
+        linear = self._linear if cascade else None
+        asked = [linear.ask(given, reasons=reasons) for given in inputs] if linear else []
+        left = [given for row, given in enumerate(inputs) if not (asked and asked[row].enough)]
+        encoded = iter(self._encode(left, reasons=reasons, token_budget=token_budget))
+        if not asked:
+            return list(encoded)
+        return [
+            _stopped(given, cheap) if cheap.enough else replace(next(encoded), cheap_ms=cheap.milliseconds)
+            for given, cheap in zip(inputs, asked, strict=True)
+        ]
+
+    def _encode(self, inputs: Sequence[ModelInput], *, reasons: bool, token_budget: int) -> list[Scores]:
         tokens, spent = self._tokenize(inputs)
         extra = [name for name, wanted in ((TAGS, self.manifest.tags), (_CONTRIBUTIONS, reasons)) if wanted]
         names = [*self.manifest.heads, *extra]
@@ -110,6 +133,7 @@ class Bundle:
                     reasons=self._reasons(inputs[row], tokens[row], heads, ran, place) if reasons else {},
                     tagged=self._tagged(inputs[row], tokens[row], ran.outputs[len(heads) :], place, later.get(row)),
                     density=tokens[row].density,
+                    tier=self.manifest.tier,
                 )
         return [scores[row] for row in range(len(inputs))]
 
@@ -145,13 +169,19 @@ class Bundle:
         return found
 
 
-def calibrate(logits: Floats, head: HeadSpec) -> Probabilities:
-    """(rows, labels) logits to probabilities: temperature, then softmax over one label or a sigmoid for each of many."""
-    scaled = logits.astype(np.float64) / head.temperature
-    if head.kind == "many":
-        return np.asarray(1 / (1 + np.exp(-scaled)))
-    raised = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    return np.asarray(raised / raised.sum(axis=1, keepdims=True))
+def _stopped(given: ModelInput, cheap: Cheap) -> Scores:
+    """Scores of a mail that the encoder does not see."""
+    return Scores(
+        cheap.heads,
+        tokens=cheap.words,
+        truncated=given.cut,
+        empty=given.empty,
+        tokenize_ms=0.0,
+        model_ms=0.0,
+        reasons=cheap.reasons,
+        tier="linear",
+        cheap_ms=cheap.milliseconds,
+    )
 
 
 def _verify_outputs(folder: Path, manifest: Manifest, graph: Graph) -> None:

@@ -1,5 +1,6 @@
 """From scores to a decision: thresholds, abstention, what a person should look at. Pure: no clock, no model, no Kafka."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mailweir.models.runtime.bundle import Probabilities, Scores
@@ -37,6 +38,12 @@ def decide(scores: Scores, manifest: Manifest, language: str) -> Verdict:
     return Verdict(heads, actions, _review_cause(scores, heads, manifest, language))
 
 
+def entity_precision_of(scores: Scores, manifest: Manifest) -> Mapping[str, float]:
+    """How often each entity rule is right in the tier that answered: another where no tagger speaks beside it."""
+    alone = scores.tier in {"rules", "linear"}
+    return manifest.cheap.entity_precision if manifest.cheap and alone else manifest.entity_precision
+
+
 def decide_head(probabilities: Probabilities, spec: HeadSpec) -> HeadDecision:
     """The most probable label with its runners-up; abstained below the head's threshold."""
     order = probabilities.argsort(kind="stable")[::-1]
@@ -64,6 +71,8 @@ def choose_many(probabilities: Probabilities, spec: HeadSpec) -> tuple[NextActio
 def _review_cause(
     scores: Scores, heads: dict[str, HeadDecision], manifest: Manifest, language: str
 ) -> ReviewCause | None:
+    if scores.tier == "rules":  # a person wrote down what to do with such mail
+        return None
     if scores.empty:
         return "empty"
     if language not in manifest.languages:

@@ -32,6 +32,10 @@ _SKU = re.compile(r"[A-Z0-9]{1,8}(?:-[A-Z0-9]{1,10}){1,4}")
 _PREFIXES = {word: kind for kind, words in entity_words()["prefixes"].items() for word in words}
 _CUES = {word: kind for kind, words in entity_words()["cues"].items() for word in words}
 _FILLERS, _OURS, _YOURS = (frozenset(entity_words()["between"][name]) for name in ("fillers", "ours", "yours"))
+CODE_TYPES = frozenset(
+    {"product_sku", *(rule.partition("/")[0] for rule, _ in (*_SHAPES, *_BARE)), *_PREFIXES.values(), *_CUES.values()}
+)
+"""Entity types that `find_codes` can find."""
 _LEAST_DIGITS_OF_ANY = 3
 _LEAST_DIGITS = {"ticket_number": 4, "tracking_number": 7}
 

@@ -4,11 +4,14 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import NamedTuple
 
-from mailweir.models.text.codes import find_codes
+from mailweir.models.text.codes import CODE_TYPES, find_codes
 from mailweir.models.text.finds import Find
-from mailweir.models.text.shapes import find_shapes
+from mailweir.models.text.shapes import SHAPE_TYPES, find_shapes
 from mailweir.models.text.spans import Span
 from mailweir.schemas.events import Entity, EntityField
+
+RULED_TYPES = CODE_TYPES | SHAPE_TYPES
+"""Entity types that have a shape or a cue word; the others only a model can find."""
 
 # Characters of a field that are searched: 10 ms where it is prose, 0.2 s where every word is made to look like a code.
 _SEARCHED = 50_000

@@ -30,6 +30,9 @@ _ADDRESS = re.compile(r"(?<![\w.+%-])([A-Za-z0-9._-]{1,64})@[A-Za-z0-9-]{1,63}(?
 _ROLES = frozenset(entity_words()["addresses"]["roles"])
 _PARTS = re.compile(r"[a-z]+")
 
+SHAPE_TYPES = frozenset({"amount", "quantity", "team_mailbox"})
+"""Entity types that `find_shapes` can find."""
+
 
 def find_shapes(text: str) -> Iterator[Find]:
     """Amounts, quantities and role addresses of `text`."""

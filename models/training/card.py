@@ -26,6 +26,7 @@ def _lines(manifest: Manifest) -> Iterator[str]:
     yield from _labels(manifest)
     yield from _entities(manifest)
     yield from _served(manifest)
+    yield from _cascade(manifest)
     yield from ("", "## Limits", "", *(_MAIL_LIMITS if len(manifest.heads) > 1 else ()), *_LIMITS)
 
 
@@ -142,6 +143,28 @@ def _served(manifest: Manifest) -> Iterator[str]:
         f"- Batch invariance on {found['mails']} mails, alone against mixed, reversed and padded batches: {found['flips']} answers "
         f"changed, largest difference of a logit {found['largest_logit_difference']:.1e}. Served one by one, a mail's scores are "
         "the same to the last bit."
+    )
+
+
+def _cascade(manifest: Manifest) -> Iterator[str]:
+    cheap = manifest.cheap
+    if cheap is None:
+        return
+    yield from ("", "## The cheap tier", "")
+    yield (
+        "A linear model over words and word pairs is asked first. A mail stops there where it is at least so sure of every head, "
+        "and of there being nothing for the tagger, that this costs less than "
+        f"{100 * cheap.cost_limit:.1f} points of F1 on any head, language and length, on mail that neither was fitted on."
+    )
+    yield ""
+    chosen = next((point for point in cheap.curve if point.threshold == cheap.threshold), None)
+    if chosen is None:
+        yield "No threshold reaches that: no mail stops."
+        return
+    alone = cheap.curve[0]
+    yield (
+        f"Threshold {chosen.threshold}: {chosen.stopped:.1%} of those mails stop, {alone.milliseconds:.1f} ms a mail become "
+        f"{chosen.milliseconds:.1f}, the largest loss is {100 * max(chosen.cost, 0):.2f} points. The curve is in the manifest."
     )
 
 

@@ -60,6 +60,10 @@ class Question:
         """Index of the label of a head of one; meaningless where `known` is false."""
         return np.asarray(self.answers.argmax(axis=1), np.int64)
 
+    def only(self, rows: NDArray[np.int64]) -> "Question":
+        """The question asked of these rows alone."""
+        return replace(self, answers=self.answers[rows], known=self.known[rows])
+
 
 def ask(name: str, head: Head, rows: Sequence[MailRow]) -> Question:
     """The question of `head` over `rows`.
@@ -87,7 +91,7 @@ def fit_dense(question: Question, features: Features, rows: Mask, strength: Stre
     used = rows & question.known
     dense = features.dense[used]
     centre, spread = dense.mean(axis=0), dense.std(axis=0) + 1e-6
-    kernel, bias = _columns((dense - centre) / spread, question, used, strength)
+    kernel, bias = fit_columns((dense - centre) / spread, question, used, strength)
     lexicon = np.zeros((features.words.shape[1], len(question.labels)), np.float32)
     kernel = np.asarray(kernel / spread[:, None], np.float32)
     centre = np.asarray(centre, np.float32)
@@ -105,7 +109,7 @@ def fit_words(question: Question, table: csr_matrix, hidden: int, rows: Mask, st
     words = table[used]
     occurrences = np.asarray((words > 0).sum(axis=0)).ravel()
     rarity = np.where(occurrences >= _FEWEST_MAILS, np.log((1 + words.shape[0]) / (1 + occurrences)) + 1, 0)
-    weights, bias = _columns(words @ diags(rarity), question, used, Strength(_LEXICON_C, strength.balanced))
+    weights, bias = fit_columns(words @ diags(rarity), question, used, Strength(_LEXICON_C, strength.balanced))
     return LinearHead(
         question.name,
         question.labels,
@@ -168,7 +172,7 @@ def _chosen(row: MailRow, name: str, kind: Kind) -> tuple[str, ...] | None:
     return None if label is None else (label,)
 
 
-def _columns(values: Any, question: Question, used: Mask, strength: Strength) -> tuple[Floats, Floats]:
+def fit_columns(values: Any, question: Question, used: Mask, strength: Strength) -> tuple[Floats, Floats]:
     """Weights (features, labels) and bias (labels,) of a logistic regression on `values`, dense or sparse."""
     fit = _columns_of_one if question.kind == "one" else _columns_of_many
     return fit(values, question.answers[used], strength)

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 Numbers = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
+_BANDS = ((50, "1-50 words"), (150, "51-150 words"), (300, "151-300 words"))
+_LONGEST_BAND = "over 300 words"
+
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
@@ -58,3 +61,8 @@ def coverage_at(probabilities: Numbers, right: Indices, threshold: float) -> Cov
     hit = probabilities.argmax(axis=1) == right
     accuracy = float(hit[accepted].mean()) if accepted.any() else 1.0
     return Coverage(threshold, float(accepted.mean()), accuracy)
+
+
+def length_band(words: int) -> str:
+    """Name of the band of texts that long."""
+    return next((name for most, name in _BANDS if words <= most), _LONGEST_BAND)

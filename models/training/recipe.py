@@ -30,6 +30,7 @@ class Recipe:
     folds: int = 6  # groups of authors
     strengths: tuple[Strength, ...] = tuple(Strength(c, b) for c in (0.003, 0.01, 0.03, 0.1) for b in (False, True))
     words: tuple[float, ...] = (0.0, 0.25, 0.5, 1.0, 2.0)  # weights of the lexicon that are tried
+    cheap: int = 6_000  # terms of the cheap tier: 240 kB; 0: none
     targets: Mapping[str, float] = field(default_factory=_targets)  # share of right answers above a head's threshold
     seed: int = 7
     baselines: bool = True  # measure what a word-counting model would reach
@@ -47,6 +48,7 @@ TASK = Recipe(
     pieces=20_000,  # titles and short descriptions need few; both bundles together stay below 60 MB
     test=TASK_TEST,
     validation=TASK_VALIDATION,
+    cheap=3_000,
     tuning=Tuning(epochs=10, patience=4, decay=0.98),
     targets={"category": 0.95},
 )

@@ -20,7 +20,7 @@ from mailweir.models.training.tuning import differences
 from mailweir.models.training.vocabulary import Vocabulary
 from mailweir.schemas.errors import InputError
 from mailweir.schemas.events import ModelRef, TaxonomyRef, utc_now
-from mailweir.schemas.manifest import HeadSpec, InputSpec, Manifest, ScopeSpec, TagSpec
+from mailweir.schemas.manifest import CheapSpec, HeadSpec, InputSpec, Manifest, ScopeSpec, TagSpec
 
 CARD = "MODEL_CARD.md"
 _TRAINED_LANGUAGES = 30  # rows below which a language is not one that the model knows
@@ -42,6 +42,7 @@ class Made:
     rows: Sequence[MailRow]
     public: Mapping[str, int]  # rows of public collections beside them
     vocabulary: Vocabulary
+    cheap: CheapSpec | None = None
 
 
 def check_target(out: Path) -> None:
@@ -70,7 +71,8 @@ def write_bundle(out: Path, make: Callable[[Path], Made]) -> Manifest:
 def _manifest(folder: Path, parts: Made) -> Manifest:
     files = {path.name: describe_file(path) for path in sorted(folder.iterdir())}
     identity = hashlib.sha256("".join(file.sha256 for file in files.values()).encode())
-    identity.update(repr([parts.specs, parts.tags, parts.scope, parts.entity_precision]).encode())
+    calibration = [parts.specs, parts.tags, parts.scope, parts.entity_precision, _identity(parts.cheap)]
+    identity.update(repr(calibration).encode())
     return Manifest(
         model=ModelRef(name=parts.recipe.name, version=f"1.{identity.hexdigest()[:10]}"),
         taxonomy=TaxonomyRef(name=parts.recipe.name, version=1),
@@ -86,6 +88,7 @@ def _manifest(folder: Path, parts: Made) -> Manifest:
         entity_precision=dict(parts.entity_precision),
         tags=parts.tags,
         scope=parts.scope,
+        cheap=parts.cheap,
         languages=_languages(parts.rows),
         base=f"{parts.recipe.base}, first {parts.recipe.layers} layers, {_change(parts.recipe)}",
         quantization="int8: smoothed fixed ranges, a range per token before the second feed-forward matrix, embedding rows",
@@ -94,6 +97,11 @@ def _manifest(folder: Path, parts: Made) -> Manifest:
         metrics=dict(parts.results),
         created_at=utc_now(),
     )
+
+
+def _identity(cheap: CheapSpec | None) -> CheapSpec | None:
+    """What of the cheap tier makes an answer: not its curve, whose milliseconds differ from run to run."""
+    return cheap.model_copy(update={"curve": ()}) if cheap else None
 
 
 def _change(recipe: Recipe) -> str:

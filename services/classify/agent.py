@@ -18,7 +18,11 @@ def register(host: Host) -> None:
     """Add the agent and the model it needs to `host`."""
     settings = host.settings
     decider = Decider(
-        settings.bundle or shipped_bundle(), settings.classify_threads, host.metrics, reasons=settings.classify_reasons
+        settings.bundle or shipped_bundle(),
+        settings.classify_threads,
+        host.metrics,
+        reasons=settings.classify_reasons,
+        rules=settings.classify_rules,
     )
     host.parts.append(decider)
 

@@ -6,17 +6,19 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mailweir.models.runtime import POLICY_VERSION, Bundle, Scores, decide
+from mailweir.models.runtime import POLICY_VERSION, Bundle, Scores, decide, entity_precision_of
 from mailweir.models.text import compose, find_entities
 from mailweir.schemas.errors import RecordError
 from mailweir.schemas.events import Coordinates, Decision, Email, utc_now
 from mailweir.schemas.ids import decision_id
 from mailweir.schemas.manifest import Manifest
 from mailweir.services.app import Part
+from mailweir.services.classify.rules import Rulebook, covers, read_rules, ruled, ruled_alone
 from mailweir.services.telemetry import Metrics, logger
 
 __all__ = ["Decider", "decision_of"]
@@ -24,17 +26,31 @@ __all__ = ["Decider", "decision_of"]
 log = logger(__name__)
 
 R = TypeVar("R")
+_OPTIONAL_STEPS = ("rules", "linear")  # only where there are rules, or a tier before the encoder
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """A decision and what is counted about it."""
+
+    decision: Decision
+    scores: Scores
+    rules: frozenset[str]  # names of those that set a head
 
 
 class Decider(Part):
-    """Loads the bundle at start, decides batches in a thread of its own."""
+    """Loads bundle and rules at start, decides batches in a thread of its own."""
 
-    def __init__(self, folder: Path, threads: int, metrics: Metrics, *, reasons: bool = False) -> None:
+    def __init__(
+        self, folder: Path, threads: int, metrics: Metrics, *, reasons: bool = False, rules: Path | None = None
+    ) -> None:
         super().__init__()
         self._folder = folder
         self._threads = threads
         self._metrics = metrics
         self._reasons = reasons
+        self._rules_file = rules
+        self._rules = Rulebook()
         self._bundle: Bundle | None = None
         # one thread: two batches at a time would only fight for the same cores
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="model")
@@ -44,9 +60,14 @@ class Decider(Part):
 
         Raises:
             BundleError: the bundle is missing or changed.
+            SettingsError: the rules cannot be used.
         """
         started = time.perf_counter()
-        self._bundle = await self._in_thread(Bundle.load, self._folder, self._threads)
+        bundle = await self._in_thread(Bundle.load, self._folder, self._threads)
+        if self._rules_file is not None:
+            self._rules = read_rules(self._rules_file, bundle.manifest)
+            log.info("rules_loaded", rules=len(self._rules.rules), digest=self._rules.digest)
+        self._bundle = bundle
         model = self.manifest.model
         self._metrics.bundle.labels(model.name, model.version).set(1)
         seconds = round(time.perf_counter() - started, 2)
@@ -80,25 +101,39 @@ class Decider(Part):
             (email, place) for email, place in zip(emails, places, strict=True) if not isinstance(email, RecordError)
         ]
         decided = iter(await self._in_thread(self._decide, parsed) if parsed else [])
-        return [email if isinstance(email, RecordError) else self._account(*next(decided)) for email in emails]
+        return [email if isinstance(email, RecordError) else self._account(next(decided)) for email in emails]
 
-    def _decide(self, mails: Sequence[tuple[Email, Coordinates | None]]) -> list[tuple[Decision, Scores]]:
+    def _decide(self, mails: Sequence[tuple[Email, Coordinates | None]]) -> list[_Decided]:
         """Runs in the model's thread: entities of a long mail take their time as well."""
-        scores = self._loaded().classify([compose(email) for email, _ in mails], reasons=self._reasons)
-        now = utc_now()
-        return [
-            (decision_of(email, score, self.manifest, source, now), score)
-            for (email, source), score in zip(mails, scores, strict=True)
-        ]
+        manifest, started = self.manifest, time.perf_counter()
+        said = [self._rules.settings(email) for email, _ in mails]
+        rules_ms = (time.perf_counter() - started) * 1_000 / len(mails)
+        asked = [compose(email) for (email, _), set_ in zip(mails, said, strict=True) if not covers(set_, manifest)]
+        answers = iter(self._loaded().classify(asked, reasons=self._reasons))
+        now, decided = utc_now(), []
+        for (email, source), settings in zip(mails, said, strict=True):
+            alone = covers(settings, manifest)
+            scores = ruled_alone(settings, manifest) if alone else ruled(next(answers), settings, manifest)
+            decision = decision_of(email, scores, manifest, source, now, self._rules.digest)
+            if self._rules.rules:
+                decision = decision.model_copy(
+                    update={"timings_ms": {**decision.timings_ms, "rules": round(rules_ms, 3)}}
+                )
+            decided.append(_Decided(decision, scores, frozenset(one.rule for one in settings.values())))
+        return decided
 
-    def _account(self, decision: Decision, scores: Scores) -> Decision:
+    def _account(self, decided: _Decided) -> Decision:
+        decision = decided.decision
         review = str(decision.needs_review).lower()
         self._metrics.decisions.labels(decision.model.version, decision.tier, review).inc()
-        self._metrics.tokens.labels("classify").observe(scores.tokens)
-        for step in ("tokenize", "model"):
+        if decision.tier != "rules":
+            self._metrics.tokens.labels("classify").observe(decided.scores.tokens)
+        for step in ("tokenize", "model", *(step for step in _OPTIONAL_STEPS if step in decision.timings_ms)):
             self._metrics.seconds.labels("classify", step).observe(decision.timings_ms[step] / 1_000)
         for name, head in decision.heads.items():
             self._metrics.labels.labels(name, head.label).inc()
+        for rule in decided.rules:
+            self._metrics.rules.labels(rule).inc()
         return decision
 
     async def _in_thread(self, call: Callable[..., R], *args: Any) -> R:
@@ -110,26 +145,28 @@ class Decider(Part):
         return self._bundle
 
 
-def decision_of(email: Email, scores: Scores, manifest: Manifest, source: Coordinates | None, at: datetime) -> Decision:
-    """The decision that follows from a mail and its scores. Pure."""
+def decision_of(
+    email: Email, scores: Scores, manifest: Manifest, source: Coordinates | None, at: datetime, rules: str = ""
+) -> Decision:
+    """The decision that follows from a mail and its scores; `rules` is the digest of the rules that were tried. Pure."""
     verdict = decide(scores, manifest, email.language.code)
     taxonomy, model = manifest.taxonomy, manifest.model
     started = time.perf_counter()
-    entities = find_entities(email.subject, email.body, manifest.entity_precision, scores.tagged)
+    entities = find_entities(email.subject, email.body, entity_precision_of(scores, manifest), scores.tagged)
     entities_ms = (time.perf_counter() - started) * 1_000
     return Decision(
         decision_id=decision_id(
             email.email_id,
             f"{model.name}:{model.version}",
             f"{taxonomy.name}:{taxonomy.version}",
-            str(POLICY_VERSION),
+            f"{POLICY_VERSION}:{rules}" if rules else str(POLICY_VERSION),
         ),
         email_id=email.email_id,
         input_id=email.input_id,
         source=source,
         model=model,
         taxonomy=taxonomy,
-        tier=manifest.tier,
+        tier=scores.tier,
         heads=verdict.heads,
         next_actions=verdict.next_actions,
         entities=entities,
@@ -144,5 +181,6 @@ def decision_of(email: Email, scores: Scores, manifest: Manifest, source: Coordi
             "tokenize": round(scores.tokenize_ms, 3),
             "model": round(scores.model_ms, 3),
             "entities": round(entities_ms, 3),
-        },
+        }
+        | ({"linear": round(scores.cheap_ms, 3)} if scores.cheap_ms else {}),
     )

@@ -38,6 +38,10 @@ def classify(
     ] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Mails handed over at once.")] = _BATCH,
     bundle: Annotated[Path | None, typer.Option(metavar="DIR", help="Another bundle than MAILWEIR_BUNDLE.")] = None,
+    rules: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Rules that decide before the model, as MAILWEIR_CLASSIFY_RULES."),
+    ] = None,
     mailbox: Annotated[str, typer.Option(metavar="NAME", help="Who received the mails that do not say it.")] = "",
     as_is: Annotated[bool, typer.Option("--as-is", help="Every file is one mail, whatever its bytes are.")] = False,
 ) -> None:
@@ -48,10 +52,10 @@ def classify(
 
     [bold]mailweir classify --json mails.jsonl > decisions.jsonl[/]
 
-    Exit codes: 0 all decided; 1 at least one was rejected; 2 a path is not there, or the bundle cannot be used.
+    Exit codes: 0 all decided; 1 at least one was rejected; 2 a path is not there, the bundle or the rules cannot be used.
     """
     check_paths(paths)
-    settings = client_settings(bundle=bundle)
+    settings = client_settings(bundle=bundle, classify_rules=rules)
     show = _Json() if as_json else _Table()
     from mailweir.services.cli.pipeline import Pipeline
 

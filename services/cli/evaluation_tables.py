@@ -38,6 +38,8 @@ def show(to: Console, found: Evaluation) -> None:
     time = found.latency
     tokens = f"{time.median_tokens} tokens, {time.cut} rows cut"
     to.print(f"\none mail alone: median {time.total.median:.1f} ms ({tokens}), 90 % below {time.total.p90:.1f} ms")
+    if stopped := found.tiers.get("linear"):
+        to.print(f"{stopped} of {found.rows} rows stopped at the cheap tier")
 
 
 def _heads(to: Console, found: Evaluation) -> None:

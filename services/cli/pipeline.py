@@ -26,7 +26,8 @@ class Pipeline:
     def __init__(self, settings: Settings) -> None:
         self._parsers = ParserPool(limits_of(settings))
         bundle, reasons = settings.bundle or shipped_bundle(), settings.classify_reasons
-        self._decider = Decider(bundle, settings.classify_threads, Metrics(), reasons=reasons)
+        rules = settings.classify_rules
+        self._decider = Decider(bundle, settings.classify_threads, Metrics(), reasons=reasons, rules=rules)
         self._undo = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -34,6 +35,7 @@ class Pipeline:
 
         Raises:
             BundleError: the bundle is missing or changed.
+            SettingsError: the rules cannot be used.
         """
         async with AsyncExitStack() as undo:
             undo.push_async_callback(self._parsers.close)

@@ -94,6 +94,9 @@ class Metrics:
             ["version", "tier", "needs_review"],
             registry=on,
         )
+        self.rules = Counter(
+            "mailweir_rules", "Mails of which a tenant's rule decided a head or more, by rule.", ["rule"], registry=on
+        )
         self.labels = Counter("mailweir_labels", "Labels decided, by head.", ["head", "label"], registry=on)
         self.bundle = Gauge(
             "mailweir_bundle_info", "1 for the bundle that is served.", ["name", "version"], registry=on

@@ -83,6 +83,25 @@ def test_a_bundle_or_path_that_is_not_there_is_named(options: list[str], tmp_pat
     assert len(done.err.splitlines()) == 1
 
 
+def test_rules_decide_first_and_a_wrong_one_is_named(tmp_path: Path) -> None:
+    """The rule's label and name come out, under another decision id; an unknown label ends with file, rule and exit code 2."""
+    path, row = tmp_path / "rules.toml", _lines(ROWS[0])
+    path.write_text('[[rule]]\nname = "orders"\nwhen.pattern = "\\\\d{10}"\nset.priority = "urgent"\n')
+    with_rules = mailweir("classify", "--json", "--rules", path, "-", stdin=row).rows()[0]
+    without = mailweir("classify", "--json", "-", stdin=row).rows()[0]
+    assert with_rules["heads"]["priority"] == {
+        "label": "urgent", "probability": 1.0, "abstained": False, "alternatives": []
+    }  # fmt: skip
+    assert with_rules["reasons"] == {"priority": [{"text": "orders", "weight": 1.0}]}
+    assert with_rules["heads"]["intent"] == without["heads"]["intent"]
+    assert with_rules["decision_id"] != without["decision_id"]
+    path.write_text(path.read_text().replace("urgent", "urgnet"))
+    done = mailweir("classify", "--json", "--rules", path, "-", stdin=row)
+    assert (done.code, done.out) == (2, "")
+    assert str(path) in done.err
+    assert "rule 'orders' sets priority: priority has no label 'urgnet'" in done.err
+
+
 def test_a_person_sees_progress_while_the_answer_goes_into_a_file(tmp_path: Path) -> None:
     """The bar is on the terminal, every line of the answer in the file."""
     terminal, theirs = pty.openpty()
