@@ -11,6 +11,7 @@ from mailweir.models.evaluation.evaluate import EntityFigures, Evaluation, Laten
 from mailweir.models.evaluation.heads import HeadFigures, Sliced
 from mailweir.models.evaluation.markup import Cell, Row, bar, figure, interval, number, picture, table
 from mailweir.models.evaluation.pictures import confusion_png, coverage_png, reliability_png
+from mailweir.models.evaluation.summary_tables import summary_section
 from mailweir.models.evaluation.tally import LabelFigures, Measured
 from mailweir.models.evaluation.worst import WorstError
 
@@ -47,6 +48,8 @@ def _page(evaluation: Evaluation, data: str) -> Iterator[str]:
         yield from _head(name, head)
     if evaluation.entities:
         yield from _entities(evaluation.entities)
+    if evaluation.summaries:
+        yield from summary_section(evaluation.summaries)
     yield from _latency(evaluation.latency)
     yield from _worst(evaluation.worst)
     yield from _reading(evaluation)
@@ -54,7 +57,8 @@ def _page(evaluation: Evaluation, data: str) -> Iterator[str]:
 
 
 def _navigation(evaluation: Evaluation) -> str:
-    names = [*evaluation.heads, *(["entities"] if evaluation.entities else []), "latency", "errors", "reading"]
+    there = {"entities": evaluation.entities, "summaries": evaluation.summaries}
+    names = [*evaluation.heads, *(name for name, part in there.items() if part), "latency", "errors", "reading"]
     links = (f'<a href="#{escape(name)}">{escape(name)}</a>' for name in names)
     return f"<nav>{' '.join(links)}</nav>"
 

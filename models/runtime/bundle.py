@@ -13,6 +13,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as onnx_errors
 from mailweir.models.runtime.graph import TOKEN_BUDGET, Floats, Graph, Ran
 from mailweir.models.runtime.integrity import read_manifest, verify_files, verify_labels
 from mailweir.models.runtime.reasons import strongest_words
+from mailweir.models.runtime.sentences import WIDTH, ScoredSentence, score_sentences
 from mailweir.models.text.model_input import ModelInput
 from mailweir.models.text.spans import Span, decode_tags
 from mailweir.models.text.tokens import MailTokenizer, Tokens
@@ -21,7 +22,7 @@ from mailweir.schemas.events import EntityField, Reason
 from mailweir.schemas.manifest import HeadSpec, Manifest
 
 MODEL, TOKENIZER = "model.onnx", "tokenizer.json"
-_CONTRIBUTIONS, _TAGS = "tokens", "tags"
+_CONTRIBUTIONS, _TAGS, _SENTENCES = "tokens", "tags", "sentences"
 _WARM_UP = ModelInput("query: warm up " * 8, cut=False, empty=False)
 
 # What the runtime raises for a file that is no graph, a damaged one, or one for a newer runtime.
@@ -51,6 +52,8 @@ class Scores:
         default_factory=dict
     )  # head -> strongest words; empty if not asked
     tagged: tuple[tuple[EntityField, Span], ...] = ()  # entities that the model found
+    sentences: tuple[ScoredSentence, ...] = ()  # of the newest text, in order; empty if the bundle scores none
+    sentences_ms: float = 0.0  # splitting and scoring them
 
 
 class Bundle:
@@ -88,7 +91,8 @@ class Bundle:
         `reasons` adds the words that spoke for the winning label of each head.
         """
         tokens, spent = self._tokenize(inputs)
-        extra = [name for name, wanted in ((_TAGS, self.manifest.tags), (_CONTRIBUTIONS, reasons)) if wanted]
+        asked = ((_TAGS, self.manifest.tags), (_SENTENCES, self.manifest.sentences), (_CONTRIBUTIONS, reasons))
+        extra = [name for name, wanted in asked if wanted]
         names = [*self.manifest.heads, *extra]
         scores: dict[int, Scores] = {}
         for ran in self._graph.run([t.ids for t in tokens], names, token_budget):
@@ -97,6 +101,9 @@ class Bundle:
             ]
             for place, row in enumerate(ran.rows):
                 heads = {name: table[place] for name, table in zip(self.manifest.heads, calibrated, strict=True)}
+                started = perf_counter()
+                sentences = self._sentences(inputs[row], tokens[row], ran, place)
+                sentences_ms = (perf_counter() - started) * 1000
                 scores[row] = Scores(
                     heads,
                     tokens=len(tokens[row]),
@@ -106,6 +113,8 @@ class Bundle:
                     model_ms=ran.milliseconds / len(ran.rows),
                     reasons=self._reasons(inputs[row], tokens[row], heads, ran, place) if reasons else {},
                     tagged=self._tagged(inputs[row], tokens[row], ran, place),
+                    sentences=sentences,
+                    sentences_ms=sentences_ms,
                 )
         return [scores[row] for row in range(len(inputs))]
 
@@ -125,6 +134,13 @@ class Bundle:
         offsets = tokens.encoding.offsets[: len(tokens)]
         spans = decode_tags(logits, spec.names, offsets, given.text, spec.temperature)
         return tuple(given.locate(s for s in spans if s.probability >= spec.thresholds.get(s.type, 0.0)))
+
+    def _sentences(self, given: ModelInput, tokens: Tokens, ran: Ran, place: int) -> tuple[ScoredSentence, ...]:
+        spec = self.manifest.sentences
+        if spec is None:
+            return ()
+        logits: Floats = ran.outputs[len(self.manifest.heads) + bool(self.manifest.tags)][place]
+        return score_sentences(given, tokens, logits, spec)
 
     def _reasons(
         self, given: ModelInput, tokens: Tokens, heads: Mapping[str, Probabilities], ran: Ran, place: int
@@ -152,6 +168,7 @@ def _verify_outputs(folder: Path, manifest: Manifest, graph: Graph) -> None:
     outputs = graph.outputs
     wanted = {name: len(head.labels) for name, head in manifest.heads.items()}
     wanted |= {_TAGS: len(manifest.tags.names)} if manifest.tags else {}
+    wanted |= {_SENTENCES: WIDTH} if manifest.sentences else {}
     for name, width in wanted.items():
         if name not in outputs or outputs[name][-1] != width:
             message = f"{folder / MODEL} has no output {name} of width {width}, as the manifest says"

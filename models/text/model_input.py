@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mailweir.models.text.spans import Span
 from mailweir.schemas.events import Email, EntityField, Zone, ZoneKind
@@ -25,6 +26,7 @@ class Excerpt(NamedTuple):
     field: EntityField
     start: int
     end: int
+    kind: ZoneKind | None = None  # of a part of the body
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +39,16 @@ class ModelInput:
     whole: str = ""  # the text with its line ends
     excerpts: tuple[Excerpt, ...] = ()
 
-    def locate(self, spans: Iterable[Span]) -> Iterator[tuple[EntityField, Span]]:
-        """Spans of the text as spans of the field that they come from; what reaches over two places of it is dropped."""
+    def origins(self) -> NDArray[np.int64]:
+        """(characters of `text`,) where each stands in `whole`."""
         kept = np.ones(len(self.whole), bool)
         for run in _BLANKS.finditer(self.whole):
             kept[run.start() + 1 : run.end()] = False
-        origin = np.flatnonzero(kept)
+        return np.flatnonzero(kept)
+
+    def locate(self, spans: Iterable[Span]) -> Iterator[tuple[EntityField, Span]]:
+        """Spans of the text as spans of the field that they come from; what reaches over two places of it is dropped."""
+        origin = self.origins()
         for span in spans:
             start, end = int(origin[span.start]), int(origin[span.end - 1]) + 1
             for piece in self.excerpts:
@@ -58,16 +64,17 @@ def compose(email: Email) -> ModelInput:
 
 def compose_fields(subject: str, sender: str, mailbox: str, body: str, zones: Sequence[Zone]) -> ModelInput:
     """`compose` from the fields that it reads; without zones the whole body counts as new."""
-    parts = _ordered(body, zones) if zones else [("", 0, len(body))]
+    parts = _ordered(body, zones or [Zone(kind="new", start=0, end=len(body))])
     written, excerpts = (
         [f"{_PREFIX}{subject}\n{_domain(sender)} > {mailbox}"],
         [Excerpt(len(_PREFIX), "subject", 0, len(subject))],
     )
     at = len(written[0])
-    for mark, start, end in parts:
+    for kind, start, end in parts:
+        mark = _MARKS[kind]
         at += 1 + len(mark)  # the line end before it
         written.append(mark + body[start:end])
-        excerpts.append(Excerpt(at, "body", start, end))
+        excerpts.append(Excerpt(at, "body", start, end, kind))
         at += end - start
     whole = "\n".join(written)
     text = _BLANKS.sub(" ", whole[:_LONGEST]).strip()
@@ -75,10 +82,10 @@ def compose_fields(subject: str, sender: str, mailbox: str, body: str, zones: Se
     return ModelInput(text, len(whole) > _LONGEST, empty, whole[:_LONGEST], tuple(excerpts))
 
 
-def _ordered(body: str, zones: Sequence[Zone]) -> list[tuple[str, int, int]]:
-    """Mark, start and end of each zone in reading order, without the blanks around it."""
+def _ordered(body: str, zones: Sequence[Zone]) -> list[tuple[ZoneKind, int, int]]:
+    """Kind, start and end of each zone in reading order, without the blanks around it."""
     ordered = sorted(zones, key=lambda zone: (_ORDER.index(zone.kind), zone.start))
-    return [(_MARKS[zone.kind], *_without_blanks(body, zone.start, zone.end)) for zone in ordered]
+    return [(zone.kind, *_without_blanks(body, zone.start, zone.end)) for zone in ordered]
 
 
 def _without_blanks(body: str, start: int, end: int) -> tuple[int, int]:

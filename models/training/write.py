@@ -19,7 +19,7 @@ from mailweir.models.training.recipe import Recipe
 from mailweir.models.training.vocabulary import Vocabulary
 from mailweir.schemas.errors import InputError
 from mailweir.schemas.events import ModelRef, TaxonomyRef, utc_now
-from mailweir.schemas.manifest import HeadSpec, InputSpec, Manifest, TagSpec
+from mailweir.schemas.manifest import HeadSpec, InputSpec, Manifest, SentenceSpec, TagSpec
 
 CARD = "MODEL_CARD.md"
 _TRAINED_LANGUAGES = 30  # rows below which a language is not one that the model knows
@@ -35,6 +35,7 @@ class Made:
     specs: Mapping[str, HeadSpec]
     strengths: Mapping[str, Strength]
     tags: TagSpec | None
+    sentences: SentenceSpec | None
     entity_precision: Mapping[str, float]
     results: Mapping[str, Any]
     rows: Sequence[MailRow]
@@ -68,7 +69,7 @@ def write_bundle(out: Path, make: Callable[[Path], Made]) -> Manifest:
 def _manifest(folder: Path, parts: Made) -> Manifest:
     files = {path.name: describe_file(path) for path in sorted(folder.iterdir())}
     identity = hashlib.sha256("".join(file.sha256 for file in files.values()).encode())
-    identity.update(repr([parts.specs, parts.tags, parts.entity_precision]).encode())
+    identity.update(repr([parts.specs, parts.tags, parts.sentences, parts.entity_precision]).encode())
     return Manifest(
         model=ModelRef(name=parts.recipe.name, version=f"1.{identity.hexdigest()[:10]}"),
         taxonomy=TaxonomyRef(name=parts.recipe.name, version=1),
@@ -83,6 +84,7 @@ def _manifest(folder: Path, parts: Made) -> Manifest:
         heads=dict(parts.specs),
         entity_precision=dict(parts.entity_precision),
         tags=parts.tags,
+        sentences=parts.sentences,
         languages=_languages(parts.rows),
         base=f"{parts.recipe.base}, first {parts.recipe.layers} layers, {_change(parts.recipe)}",
         quantization="int8: smoothed fixed ranges, a range per token before the second feed-forward matrix, embedding rows",

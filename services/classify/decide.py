@@ -133,6 +133,8 @@ def decision_of(email: Email, scores: Scores, manifest: Manifest, source: Coordi
         heads=verdict.heads,
         next_actions=verdict.next_actions,
         entities=entities,
+        summary=verdict.summary,
+        action_items=verdict.action_items,
         reasons=dict(scores.reasons),
         language=email.language.code,
         needs_review=verdict.needs_review,
@@ -144,5 +146,6 @@ def decision_of(email: Email, scores: Scores, manifest: Manifest, source: Coordi
             "tokenize": round(scores.tokenize_ms, 3),
             "model": round(scores.model_ms, 3),
             "entities": round(entities_ms, 3),
-        },
+        }
+        | ({"sentences": round(scores.sentences_ms, 3)} if manifest.sentences else {}),
     )

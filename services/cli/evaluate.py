@@ -35,8 +35,9 @@ def evaluate(
     r"""Measure a bundle on annotated rows.
 
     Precision, recall and F1 of every head, label, language, source (or author) and length, with bootstrap intervals;
-    entities; calibration; what answering only when sure gives; milliseconds; the worst errors with the words that led to
-    them. Labels that are null are left out. The report's pictures need [bold]pip install 'mailweir\[report]'[/].
+    entities; summaries and action items of rows that have references; calibration; what answering only when sure gives; milliseconds; the worst errors with the words that led to
+    them. Labels that are null are left out. A file of references (id, summary, summary_sentences, action_items) may stand beside
+    the rows that they are about. The report's pictures need [bold]pip install 'mailweir\[report]'[/].
 
     [bold]mailweir evaluate rows.jsonl --report report[/]
 

@@ -38,7 +38,7 @@ def train(
         bool, typer.Option("--frozen", help="Leave the encoder as it is and fit heads only: minutes, not an hour.")
     ] = False,
 ) -> None:
-    r"""Train a bundle: fine-tuned encoder, heads, tagger, calibration, int8 form, figures.
+    r"""Train a bundle: fine-tuned encoder, heads, tagger, scorer of sentences, calibration, int8 form, figures.
 
     Needs what serving does not: [bold]pip install 'mailweir\[train]'[/]. Shows how far it is and the time left; the same command
     goes on where it was cut off.
@@ -65,6 +65,7 @@ def _train(out: Path, taxonomy: str, data: tuple[Path | None, Path | None], chec
     from mailweir.models.training.corpus import FOLDER, load_mails, load_tasks, tasks_as_mails
     from mailweir.models.training.public import load_public
     from mailweir.models.training.recipe import EMAIL, TASK
+    from mailweir.models.training.references import load_references
     from mailweir.models.training.train import Given, train_bundle
 
     corpus, public = data
@@ -73,4 +74,5 @@ def _train(out: Path, taxonomy: str, data: tuple[Path | None, Path | None], chec
     rows = load_mails(folder) if taxonomy == "email" else tasks_as_mails(load_tasks(folder))
     extra = load_public(public, recipe.seed) if public else []
     options = recipe if checkpoints else replace(recipe, tuning=None)
-    return train_bundle(out, rows, options, Given(public=extra, checkpoints=checkpoints))
+    references = load_references(folder, rows) if taxonomy == "email" else {}
+    return train_bundle(out, rows, options, Given(public=extra, checkpoints=checkpoints, references=references))
