@@ -72,7 +72,9 @@ def is_greeting(text: str) -> bool:
     if not 0 < len(words) <= _GREETING_WORDS or "?" in text or any(map(str.isdigit, text)):
         return False
     first, last = _greetings()
-    starts = any(" ".join(words[:size]).strip(_EDGES) in first for size in (1, 2)) and (len(words) < 3 or text[-1] in ",!:–—-…")
+    starts = any(" ".join(words[:size]).strip(_EDGES) in first for size in (1, 2)) and (
+        len(words) < 3 or text[-1] in ",!:–—-…"
+    )
     return starts or words[-1] in last or (words[-1] in first and text[-1] in ",!.")
 
 

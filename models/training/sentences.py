@@ -78,9 +78,7 @@ def fit_scorer(
         turns = _turns(mails, run.split)
         held = [mail for _, scored in turns for mail in scored]
         _refuse_few(_of(mails, run.split.fitting), held)
-        lines, heads = zip(
-            *(_fit_use(use, mails, turns, run.split) for use in ("summary", "action_items")), strict=True
-        )
+        lines, heads = zip(*(fit_use(use, mails, turns, run.split) for use in ("summary", "action_items")), strict=True)
     weights = np.stack([line.weights for line in lines], axis=1).astype(np.float32)
     affine = Affine(weights, np.array([line.bias for line in lines], np.float32))
     spec = SentenceSpec(summary=heads[0], action_items=heads[1], most=_MOST)
@@ -108,7 +106,7 @@ def _refuse_few(fitting: Sequence[ReadMail], held: Sequence[ReadMail]) -> None:
         raise InputError(message)
 
 
-def _fit_use(use: Use, mails: Sequence[ReadMail], turns: Sequence[Turn], split: Split) -> tuple[Line, SentenceHead]:
+def fit_use(use: Use, mails: Sequence[ReadMail], turns: Sequence[Turn], split: Split) -> tuple[Line, SentenceHead]:
     """The strength of the least log loss on what is held out, its calibration there, and the line fitted on all."""
     right = [mail.right[use] for _, scored in turns for mail in scored]
     together = np.concatenate(right)

@@ -35,9 +35,10 @@ def evaluate(
     r"""Measure a bundle on annotated rows.
 
     Precision, recall and F1 of every head, label, language, source (or author) and length, with bootstrap intervals;
-    entities; summaries and action items of rows that have references; calibration; what answering only when sure gives; milliseconds; the worst errors with the words that led to
-    them. Labels that are null are left out. A file of references (id, summary, summary_sentences, action_items) may stand beside
-    the rows that they are about. The report's pictures need [bold]pip install 'mailweir\[report]'[/].
+    entities; calibration; what answering only when sure gives; milliseconds; the worst errors with the words that led to
+    them. Labels that are null are left out. Rows with summary, summary_sentences and action_items, beside their labels or in
+    a file of references by id, also measure summaries, against leading sentences. The report's pictures need
+    [bold]pip install 'mailweir\[report]'[/].
 
     [bold]mailweir evaluate rows.jsonl --report report[/]
 
