@@ -16,6 +16,8 @@ __all__ = [
     "InputSpec",
     "Manifest",
     "ScopeSpec",
+    "SentenceHead",
+    "SentenceSpec",
     "TagSpec",
 ]
 
@@ -97,6 +99,27 @@ class CheapSpec(Part):
     curve: tuple[CurvePoint, ...] = Field(default=(), description="From the strictest threshold to the loosest.")
 
 
+class SentenceHead(Part):
+    """One of the two scores of a sentence: its calibration and its threshold."""
+
+    temperature: float = Field(gt=0, description="Logits are divided by it before the sigmoid.")
+    threshold: Probability = Field(description="A sentence at or above it is chosen.")
+    never: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="Head, and its labels in whose mail no sentence is chosen."
+    )
+    length_weight: float = Field(default=0.0, description="Logit for each natural logarithm of the number of words.")
+
+
+class SentenceSpec(Part):
+    """How sentences are chosen from the output `sentences`, whose columns are summary and action item."""
+
+    summary: SentenceHead
+    action_items: SentenceHead
+    most: int = Field(
+        default=2, ge=1, description="Sentences of a summary: the best one always, others above the threshold."
+    )
+
+
 class Manifest(Part):
     """Everything needed to load a bundle, trust it and make it again."""
 
@@ -116,6 +139,9 @@ class Manifest(Part):
     tags: TagSpec | None = Field(default=None, description="Entities by the model; null: by rules alone.")
     scope: ScopeSpec | None = Field(default=None, description="What is no mail; null: every text is taken for one.")
     cheap: CheapSpec | None = Field(default=None, description="Null: every mail goes to the model.")
+    sentences: SentenceSpec | None = Field(
+        default=None, description="Summary and action items; null: the bundle makes none."
+    )
     languages: tuple[str, ...] = Field(description="Languages the model was trained and calibrated on.")
     base: str = Field(description="Base model and its licence.")
     quantization: str = Field(description="Form of the weights: fp32, or the int8 form and what it keeps.")

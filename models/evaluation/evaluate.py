@@ -15,6 +15,7 @@ from mailweir.models.evaluation.entities import entity_tallies
 from mailweir.models.evaluation.heads import HeadFigures, Sliced, measure_head, measure_slices
 from mailweir.models.evaluation.robustness import Way, robustness
 from mailweir.models.evaluation.rows import Example
+from mailweir.models.evaluation.summaries import SummaryFigures, measure_summaries
 from mailweir.models.evaluation.tally import RESAMPLES, SEED
 from mailweir.models.evaluation.worst import WorstError, worst_errors
 from mailweir.models.runtime import Bundle
@@ -63,6 +64,7 @@ class Evaluation:
     seed: int
     heads: Mapping[str, HeadFigures]  # those that at least one row has a label for
     entities: EntityFigures | None  # None: no row has them annotated
+    summaries: SummaryFigures | None  # None: no row has a reference, or the bundle makes none
     latency: Latency
     worst: Sequence[WorstError]
     robustness: Mapping[str, Way] | None  # by the way of writing; None: not asked for
@@ -97,6 +99,7 @@ def evaluate(
         seed=SEED,
         heads={name: figures for name, figures in measured.items() if figures},
         entities=_entities(bundle, answers),
+        summaries=measure_summaries(manifest, answers),
         latency=_latency(answers),
         worst=worst_errors(bundle, answers),
         robustness=robustness(bundle, answers, advance) if otherwise else None,
@@ -124,6 +127,8 @@ def _latency(answers: Sequence[Answer]) -> Latency:
     }
     if any(score.cheap_ms for score in scores):
         steps["linear"] = _times([score.cheap_ms for score in scores])
+    if any(score.sentences for score in scores):
+        steps["sentences"] = _times([score.sentences_ms for score in scores])
     total = _times([answer.total_ms for answer in answers])
     tokens = int(np.median([score.tokens for score in scores]))
     return Latency(total, steps, tokens, sum(score.truncated for score in scores))

@@ -12,6 +12,7 @@ from mailweir.models.evaluation.heads import HeadFigures, Sliced
 from mailweir.models.evaluation.markup import Cell, Row, bar, figure, interval, number, picture, shift, table
 from mailweir.models.evaluation.pictures import cascade_png, confusion_png, coverage_png, reliability_png
 from mailweir.models.evaluation.robustness import Way
+from mailweir.models.evaluation.summary_tables import summary_section
 from mailweir.models.evaluation.tally import LabelFigures, Measured
 from mailweir.models.evaluation.worst import WorstError
 from mailweir.schemas.manifest import CheapSpec
@@ -53,6 +54,8 @@ def _page(evaluation: Evaluation, data: str) -> Iterator[str]:
         yield from _head(name, head)
     if evaluation.entities:
         yield from _entities(evaluation.entities)
+    if evaluation.summaries:
+        yield from summary_section(evaluation.summaries)
     yield from _latency(evaluation.latency)
     if evaluation.cascade:
         yield from _cascade(evaluation.cascade, evaluation)
@@ -63,8 +66,16 @@ def _page(evaluation: Evaluation, data: str) -> Iterator[str]:
 
 
 def _navigation(evaluation: Evaluation) -> str:
-    parts = ["entities"] * bool(evaluation.entities) + ["latency"] + ["cascade"] * bool(evaluation.cascade) + ["errors"]
-    names = [*evaluation.heads, *parts, *["robustness"] * bool(evaluation.robustness), "reading"]
+    there = {
+        "entities": evaluation.entities,
+        "summaries": evaluation.summaries,
+        "latency": True,
+        "cascade": evaluation.cascade,
+        "errors": True,
+        "robustness": evaluation.robustness,
+        "reading": True,
+    }
+    names = [*evaluation.heads, *(name for name, part in there.items() if part)]
     links = (f'<a href="#{escape(name)}">{escape(name)}</a>' for name in names)
     return f"<nav>{' '.join(links)}</nav>"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,12 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
+from mailweir.models.evaluation.references import checked_reference, is_reference
 from mailweir.models.text.model_input import ModelInput, compose_fields
 from mailweir.models.text.zone import split_zones
 from mailweir.models.training.corpus import EntityMark, MailRow, TaskRow, read_mail
 from mailweir.models.training.measure import length_band
+from mailweir.models.training.references import Reference
 from mailweir.schemas.errors import InputError, UnknownLabel
 from mailweir.schemas.manifest import Manifest
 from mailweir.schemas.taxonomy import Taxonomy, installed_taxonomy
@@ -41,6 +43,7 @@ class Example:
     body: str
     labels: Mapping[str, str | tuple[str, ...] | None]  # None: not decided, not scored
     entities: tuple[EntityMark, ...] | None  # None: not annotated, not scored
+    reference: Reference | None = None  # None: no summary was written
 
     def model_input(self) -> ModelInput:
         """The row as serving would see it."""
@@ -59,31 +62,51 @@ class Example:
 
 
 def read_examples(paths: Sequence[Path], manifest: Manifest) -> list[Example]:
-    """All rows of the files, in order.
+    """All rows of the files, in order; rows that are only a reference go to the mail of their id, if it is there.
 
     Raises:
         InputError: a file or row cannot be used; the message names file, line and remedy, and how many more there are.
     """
     reader = _reader(manifest)
-    found: list[Example] = []
+    found: dict[str, Example] = {}
     broken: list[InputError] = []
     places: dict[str, str] = {}
+    references: list[tuple[str, dict[str, Any]]] = []
     for place, raw in _lines(paths):
         try:
-            example = reader.read(raw, place)
+            row = _object(raw, place)
+            if is_reference(row):
+                references.append((place, row))
+                continue
+            example = reader.read(row, place)
             if example.id in places:
                 raise _problem(place, f"id {example.id} is also that of {places[example.id]}: give every row its own")
         except InputError as error:
             broken.append(error)
         else:
             places[example.id] = place
-            found.append(example)
+            found[example.id] = example
+    broken += _attach(found, references)
     if broken:
         more = f" (and {len(broken) - 1} more rows are broken)" if len(broken) > 1 else ""
         raise InputError(broken[0].message + more, **broken[0].detail)
-    if not any(value is not None for example in found for value in example.labels.values()):
+    if not any(value is not None for example in found.values() for value in example.labels.values()):
         raise InputError(f"{paths[0]}: no row has a label, so that there is nothing to compare with: annotate some")
-    return found
+    return list(found.values())
+
+
+def _attach(found: dict[str, Example], references: Sequence[tuple[str, dict[str, Any]]]) -> Iterator[InputError]:
+    """Give references to the examples of their ids; what is wrong with them. Those of other mails are passed over."""
+    for place, row in references:
+        example = found.get(_text(row.get("id")))
+        try:
+            if example and example.reference:
+                raise _problem(place, f"id {example.id} has more than one reference summary: keep one")
+            if example:
+                reference = checked_reference(row, example.id, place, (example.subject, example.body))
+                found[example.id] = replace(example, reference=reference)
+        except InputError as error:
+            yield error
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +116,7 @@ class _Reader:
     manifest: Manifest
     taxonomy: Taxonomy
 
-    def read(self, raw: bytes, place: str) -> Example:
-        row = _object(raw, place)
+    def read(self, row: dict[str, Any], place: str) -> Example:
         is_task = "title" in row and "body" not in row
         if is_task != (self.taxonomy.name == "task"):
             kind, wanted = ("task", "task") if is_task else ("mail", "email")
@@ -117,7 +139,7 @@ class _Reader:
         labels = {head: mail.labels.get(head) for head in self.manifest.heads}
         return Example(
             mail.id, mail.language, source, mail.subject, mail.sender, mail.mailbox, mail.body, labels,
-            mail.entities if annotated else None,
+            mail.entities if annotated else None, checked_reference(row, mail.id, place, (mail.subject, mail.body)),
         )  # fmt: skip
 
     def _completed(self, row: dict[str, Any], place: str) -> dict[str, Any]:

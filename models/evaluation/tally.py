@@ -12,7 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Average", "Estimate", "LabelFigures", "Measured", "Tally", "change_of_f1", "measure"]
+__all__ = [
+    "Average",
+    "Estimate",
+    "LabelFigures",
+    "Measured",
+    "Tally",
+    "change_of_f1",
+    "estimated",
+    "measure",
+    "resamples",
+]
 
 RESAMPLES = 1_000
 SEED = 20_260
@@ -85,8 +95,8 @@ def measure(tally: Tally) -> Measured:
     faultless = ((tally.hits == tally.right) & (tally.hits == tally.given)).all(axis=1).astype(float)
     columns = np.hstack([tally.hits, tally.right, tally.given, faultless[:, None]])
     point = _figures(columns.sum(axis=0)[None, :], rows)[0]
-    resampled = np.vstack([_figures(weights @ columns, rows) for weights in _resamples(rows)])
-    found = [_estimate(value, column) for value, column in zip(point, resampled.T, strict=True)]
+    resampled = np.vstack([_figures(weights @ columns, rows) for weights in resamples(rows)])
+    found = [estimated(value, column) for value, column in zip(point, resampled.T, strict=True)]
     return Measured(rows, Average(*found[_MACRO]), Average(*found[_MICRO]), found[6], _per_label(tally))
 
 
@@ -99,12 +109,12 @@ def change_of_f1(before: Tally, after: Tally, *, macro: bool) -> Estimate:
         return _figures(weights @ counts, len(counts))[:, column]
 
     rows = len(before.hits)
-    resampled = np.concatenate([scores(after, w) - scores(before, w) for w in _resamples(rows)])
+    resampled = np.concatenate([scores(after, w) - scores(before, w) for w in resamples(rows)])
     once = np.ones((1, rows))
-    return _estimate(float((scores(after, once) - scores(before, once))[0]), resampled)
+    return estimated(float((scores(after, once) - scores(before, once))[0]), resampled)
 
 
-def _resamples(rows: int) -> Iterator[Table]:
+def resamples(rows: int) -> Iterator[Table]:
     """How often each row is drawn, (resamples, rows), in blocks that fit into memory."""
     rng, left = np.random.default_rng(SEED), RESAMPLES
     while left:
@@ -136,7 +146,8 @@ def _ratio(above: Table, below: NDArray[np.float64] | NDArray[np.int64]) -> Tabl
     return np.asarray(np.divide(above, below, out=filled, where=below > 0))
 
 
-def _estimate(value: float, resampled: Table) -> Estimate:
+def estimated(value: float, resampled: Table) -> Estimate:
+    """A figure with the interval of its resampled values, (resamples,)."""
     counted = resampled[~np.isnan(resampled)]
     low, high = np.percentile(counted, [2.5, 97.5]) if len(counted) else (np.nan, np.nan)
     return Estimate(round(float(value), _DIGITS), round(float(low), _DIGITS), round(float(high), _DIGITS))

@@ -3,6 +3,8 @@
 Inputs: ``input_ids`` and ``attention_mask``, int64, (batch, length). Outputs: one per head, named after it, (batch, labels);
 ``tokens``, (batch, length, all labels side by side): what each token contributes to each logit before the mean is taken;
 ``tags``, (batch, length, tags), where the bundle has a tagger;
+``sentences``, (batch, length, 2), where it scores sentences: the mean over a sentence's tokens is its score, since the mean of a
+linear function is that of the mean;
 ``pooled``, (batch, hidden): the mean token vector, from which new heads are trained. ONNX Runtime computes the token
 contributions anyway; who does not ask for the output does not pay for the copy.
 """
@@ -20,6 +22,8 @@ INPUTS = ("input_ids", "attention_mask")
 POOLED = "pooled"
 TOKENS = "tokens"
 TAGS = "tags"
+SENTENCES = "sentences"
+STATES = "states"
 
 
 class EncoderGraph:
@@ -72,15 +76,25 @@ class EncoderGraph:
         parts = g.nodes("Split", logits, g.integers(*sizes), outputs=len(heads), axis=1)
         for head, part in zip(heads, parts, strict=True):
             g.output(head.name, part, ["batch", len(head.labels)])
-        deep = g.node("Reshape", each, g.node("Concat", self._shape, g.integers(width), axis=0))
-        g.output(TOKENS, deep, ["batch", "length", width])
+        self._each(TOKENS, each, width)
 
     def tags(self, value: str, tagger: Tagger) -> None:
         """Append the tagger and its output."""
-        g, width = self.graph, len(tagger.names)
-        flat = Fp32().write(g, value, tagger.affine, "tagger", "")
+        self._each(TAGS, Fp32().write(self.graph, value, tagger.affine, "tagger", ""), len(tagger.names))
+
+    def sentences(self, value: str, scorer: Affine) -> None:
+        """Append the scores of sentences and their output."""
+        self._each(SENTENCES, Fp32().write(self.graph, value, scorer, "scorer", ""), scorer.kernel.shape[1])
+
+    def states(self, value: str) -> None:
+        """Append the token vectors as an output, from which scorers of sentences are trained."""
+        self._each(STATES, value, self._encoder.hidden)
+
+    def _each(self, name: str, flat: str, width: int) -> None:
+        """Make (batch * length, width) an output of (batch, length, width)."""
+        g = self.graph
         deep = g.node("Reshape", flat, g.node("Concat", self._shape, g.integers(width), axis=0))
-        g.output(TAGS, deep, ["batch", "length", width])
+        g.output(name, deep, ["batch", "length", width])
 
     def _shares(self, value: str, heads: Sequence[LinearHead]) -> str:
         """How much each token counts for each label, 1 on average: (batch * length, all labels)."""
@@ -162,6 +176,7 @@ def write_classifier(
     heads: Sequence[LinearHead],
     product: Product | None = None,
     tagger: Tagger | None = None,
+    scorer: Affine | None = None,
 ) -> None:
     """Write encoder and heads to ``path``: fp32 without ``product``, else in its form and with int8 embedding rows."""
     writer = EncoderGraph(encoder, product or Fp32(), small_embeddings=product is not None)
@@ -171,6 +186,15 @@ def write_classifier(
         writer.heads(value, heads)
     if tagger:
         writer.tags(value, tagger)
+    if scorer:
+        writer.sentences(value, scorer)
+    writer.graph.save(path)
+
+
+def write_states(path: Path, encoder: Encoder, product: Product) -> None:
+    """Write the encoder in its served form with the token vectors as its only output."""
+    writer = EncoderGraph(encoder, product, small_embeddings=True)
+    writer.states(writer.write())
     writer.graph.save(path)
 
 

@@ -13,6 +13,7 @@ from mailweir.models.runtime.graph import TOKEN_BUDGET, Floats, Graph, Ran
 from mailweir.models.runtime.integrity import read_manifest, verify_files, verify_labels
 from mailweir.models.runtime.linear import Cheap, LinearTier, load_linear
 from mailweir.models.runtime.reasons import strongest_words
+from mailweir.models.runtime.sentences import WIDTH, ScoredSentence, score_sentences
 from mailweir.models.runtime.windows import TAGS, Later, run_later, tag_table
 from mailweir.models.text.model_input import ModelInput
 from mailweir.models.text.spans import Span, decode_tags
@@ -24,7 +25,7 @@ from mailweir.schemas.manifest import Manifest
 __all__ = ["MODEL", "TOKENIZER", "Bundle", "Probabilities", "Scores", "calibrate"]
 
 MODEL, TOKENIZER = "model.onnx", "tokenizer.json"
-_CONTRIBUTIONS = "tokens"
+_CONTRIBUTIONS, _SENTENCES = "tokens", "sentences"
 _WARM_UP = ModelInput("query: warm up " * 8, cut=False, empty=False)
 
 # What the runtime raises for a file that is no graph, a damaged one, or one for a newer runtime.
@@ -55,6 +56,8 @@ class Scores:
     density: float = 0.0  # tokens for a character: how little the text is like what the tokenizer was made for
     tier: Tier = "encoder"  # who answered; of `linear` the tokens are the terms that it knows
     cheap_ms: float = 0.0  # what asking the cheap tier took, whoever answered
+    sentences: tuple[ScoredSentence, ...] = ()  # of the newest text, in order; empty if the bundle scores none
+    sentences_ms: float = 0.0  # splitting and scoring them
 
 
 class Bundle:
@@ -113,7 +116,8 @@ class Bundle:
 
     def _encode(self, inputs: Sequence[ModelInput], *, reasons: bool, token_budget: int) -> list[Scores]:
         tokens, spent = self._tokenize(inputs)
-        extra = [name for name, wanted in ((TAGS, self.manifest.tags), (_CONTRIBUTIONS, reasons)) if wanted]
+        asked = ((TAGS, self.manifest.tags), (_SENTENCES, self.manifest.sentences), (_CONTRIBUTIONS, reasons))
+        extra = [name for name, wanted in asked if wanted]
         names = [*self.manifest.heads, *extra]
         later = run_later(self._graph, tokens, token_budget) if self.manifest.tags else {}
         scores: dict[int, Scores] = {}
@@ -123,6 +127,9 @@ class Bundle:
             ]
             for place, row in enumerate(ran.rows):
                 heads = {name: table[place] for name, table in zip(self.manifest.heads, calibrated, strict=True)}
+                started = perf_counter()
+                sentences = self._sentences(inputs[row], tokens[row], ran, place)
+                sentences_ms = (perf_counter() - started) * 1000
                 scores[row] = Scores(
                     heads,
                     tokens=len(tokens[row]),
@@ -132,6 +139,8 @@ class Bundle:
                     model_ms=ran.milliseconds / len(ran.rows) + (later[row].milliseconds if row in later else 0.0),
                     reasons=self._reasons(inputs[row], tokens[row], heads, ran, place) if reasons else {},
                     tagged=self._tagged(inputs[row], tokens[row], ran.outputs[len(heads) :], place, later.get(row)),
+                    sentences=sentences,
+                    sentences_ms=sentences_ms,
                     density=tokens[row].density,
                     tier=self.manifest.tier,
                 )
@@ -155,6 +164,13 @@ class Bundle:
         offsets = tokens.encoding.offsets[: len(logits)]
         spans = decode_tags(logits, spec.names, offsets, given.text, spec.temperature)
         return tuple(given.locate(s for s in spans if s.probability >= spec.thresholds.get(s.type, 0.0)))
+
+    def _sentences(self, given: ModelInput, tokens: Tokens, ran: Ran, place: int) -> tuple[ScoredSentence, ...]:
+        spec = self.manifest.sentences
+        if spec is None:
+            return ()
+        logits: Floats = ran.outputs[len(self.manifest.heads) + bool(self.manifest.tags)][place]
+        return score_sentences(given, tokens, logits, spec)
 
     def _reasons(
         self, given: ModelInput, tokens: Tokens, heads: Mapping[str, Probabilities], ran: Ran, place: int
@@ -188,6 +204,7 @@ def _verify_outputs(folder: Path, manifest: Manifest, graph: Graph) -> None:
     outputs = graph.outputs
     wanted = {name: len(head.labels) for name, head in manifest.heads.items()}
     wanted |= {TAGS: len(manifest.tags.names)} if manifest.tags else {}
+    wanted |= {_SENTENCES: WIDTH} if manifest.sentences else {}
     for name, width in wanted.items():
         if name not in outputs or outputs[name][-1] != width:
             message = f"{folder / MODEL} has no output {name} of width {width}, as the manifest says"

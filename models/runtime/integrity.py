@@ -1,7 +1,7 @@
 """Is a bundle the one that its manifest describes? Hashes of files, labels of heads."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -72,8 +72,15 @@ def verify_labels(folder: Path, manifest: Manifest) -> None:
     """Raise `BundleError` if a head or label of the bundle is unknown to the taxonomy that it names."""
     try:
         taxonomy = installed_taxonomy(manifest.taxonomy.name, manifest.taxonomy.version)
-        for name, head in manifest.heads.items():
-            for label in head.labels:
-                taxonomy.check_label(name, label)
+        for head, label in _named_labels(manifest):
+            taxonomy.check_label(head, label)
     except (UnknownTaxonomy, UnknownLabel) as error:
         raise BundleError(f"{folder} does not fit this installation: {error.message}", path=str(folder)) from error
+
+
+def _named_labels(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """Every head and label that the manifest speaks of."""
+    parts = [{name: head.labels for name, head in manifest.heads.items()}]
+    if manifest.sentences:
+        parts += [manifest.sentences.summary.never, manifest.sentences.action_items.never]
+    yield from ((head, label) for part in parts for head, labels in part.items() for label in labels)

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mailweir.models.runtime.bundle import Probabilities, Scores
+from mailweir.models.runtime.sentences import ScoredSentence, choose_action_items, choose_summary, quoted
 from mailweir.schemas.events import Alternative, HeadDecision, NextAction, ReviewCause
-from mailweir.schemas.manifest import HeadSpec, Manifest
+from mailweir.schemas.manifest import HeadSpec, Manifest, SentenceHead, SentenceSpec
 
 POLICY_VERSION = 2
 """Part of every decision's id: raise it when the same bundle would answer the same mail otherwise, be it by these rules, by the
@@ -23,6 +24,8 @@ class Verdict:
     heads: dict[str, HeadDecision]
     next_actions: tuple[NextAction, ...]
     review_cause: ReviewCause | None
+    summary: str | None = None
+    action_items: tuple[str, ...] = ()
 
     @property
     def needs_review(self) -> bool:
@@ -35,7 +38,14 @@ def decide(scores: Scores, manifest: Manifest, language: str) -> Verdict:
     heads = {name: decide_head(scores.heads[name], spec) for name, spec in manifest.heads.items() if spec.kind == "one"}
     spec = manifest.heads.get("next_actions")
     actions = choose_many(scores.heads["next_actions"], spec) if spec else ()
-    return Verdict(heads, actions, _review_cause(scores, heads, manifest, language))
+    summary, items = summarize(scores, manifest.sentences, heads)
+    return Verdict(
+        heads,
+        actions,
+        _review_cause(scores, heads, manifest, language),
+        quoted(one.sentence.text for one in summary) or None,
+        tuple(one.sentence.text for one in items),
+    )
 
 
 def entity_precision_of(scores: Scores, manifest: Manifest) -> Mapping[str, float]:
@@ -66,6 +76,24 @@ def choose_many(probabilities: Probabilities, spec: HeadSpec) -> tuple[NextActio
         if p >= spec.thresholds.get(label, spec.threshold)
     ]
     return tuple(sorted(chosen, key=lambda action: -action.probability))
+
+
+def summarize(
+    scores: Scores, spec: SentenceSpec | None, heads: Mapping[str, HeadDecision]
+) -> tuple[tuple[ScoredSentence, ...], tuple[ScoredSentence, ...]]:
+    """Sentences that sum the mail up, and those that ask for something.
+
+    The bundle rules labels out: a summary of spam would carry its bait into somebody's list, and what advertising asks for would
+    look like a task.
+    """
+    if spec is None:
+        return (), ()
+    summary = () if _ruled_out(spec.summary, heads) else choose_summary(scores.sentences, spec)
+    return summary, () if _ruled_out(spec.action_items, heads) else choose_action_items(scores.sentences, spec)
+
+
+def _ruled_out(spec: SentenceHead, heads: Mapping[str, HeadDecision]) -> bool:
+    return any(name in heads and heads[name].label in labels for name, labels in spec.never.items())
 
 
 def _review_cause(

@@ -38,6 +38,7 @@ class Excerpt(NamedTuple):
     field: EntityField
     start: int
     end: int
+    kind: ZoneKind | None = None  # of a part of the body
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class ModelInput:
 
     def locate(self, spans: Iterable[Span]) -> Iterator[tuple[EntityField, Span]]:
         """Spans of the text as whole words of the field that they come from; what reaches over two places of it is dropped."""
-        origin = self._origin()
+        origin = self.origins()
         for span in spans:
             written = Span(span.type, int(origin[span.start]), int(origin[span.end - 1]) + 1, span.probability)
             for whole in mended(written, self.whole):
@@ -69,8 +70,8 @@ class ModelInput:
                 move = piece.start - piece.at
                 yield piece.field, Span(span.type, span.start + move, span.end + move, span.probability)
 
-    def _origin(self) -> NDArray[np.int64]:
-        """For each character of the text its place in `whole`."""
+    def origins(self) -> NDArray[np.int64]:
+        """(characters of `text`,) where each stands in `whole`."""
         kept = np.ones(len(self.whole), bool)
         for hidden in INVISIBLE.finditer(self.whole):
             kept[hidden.start() : hidden.end()] = False
@@ -87,16 +88,17 @@ def compose(email: Email) -> ModelInput:
 
 def compose_fields(subject: str, sender: str, mailbox: str, body: str, zones: Sequence[Zone]) -> ModelInput:
     """`compose` from the fields that it reads; without zones the whole body counts as new."""
-    parts = _ordered(body, zones) if zones else [("", 0, len(body))]
+    parts = _ordered(body, zones or [Zone(kind="new", start=0, end=len(body))])
     written, excerpts = (
         [f"{_PREFIX}{subject}\n{_domain(sender)} > {mailbox}"],
         [Excerpt(len(_PREFIX), "subject", 0, len(subject))],
     )
     at = len(written[0])
-    for mark, start, end in parts:
+    for kind, start, end in parts:
+        mark = _MARKS[kind]
         at += 1 + len(mark)  # the line end before it
         written.append(mark + body[start:end])
-        excerpts.append(Excerpt(at, "body", start, end))
+        excerpts.append(Excerpt(at, "body", start, end, kind))
         at += end - start
     whole = "\n".join(written)
     shown = fold(whole[:_LONGEST])
@@ -109,10 +111,10 @@ def _one_line(whole: str) -> str:
     return _BLANKS.sub(" ", INVISIBLE.sub("", whole)).strip()
 
 
-def _ordered(body: str, zones: Sequence[Zone]) -> list[tuple[str, int, int]]:
-    """Mark, start and end of each zone in reading order, without the blanks around it."""
+def _ordered(body: str, zones: Sequence[Zone]) -> list[tuple[ZoneKind, int, int]]:
+    """Kind, start and end of each zone in reading order, without the blanks around it."""
     ordered = sorted(zones, key=lambda zone: (_ORDER.index(zone.kind), zone.start))
-    return [(_MARKS[zone.kind], *_without_blanks(body, zone.start, zone.end)) for zone in ordered]
+    return [(zone.kind, *_without_blanks(body, zone.start, zone.end)) for zone in ordered]
 
 
 def _without_blanks(body: str, start: int, end: int) -> tuple[int, int]:

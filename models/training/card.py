@@ -25,6 +25,7 @@ def _lines(manifest: Manifest) -> Iterator[str]:
     yield from _scope(manifest)
     yield from _labels(manifest)
     yield from _entities(manifest)
+    yield from _sentences(manifest)
     yield from _served(manifest)
     yield from _cascade(manifest)
     yield from ("", "## Limits", "", *(_MAIL_LIMITS if len(manifest.heads) > 1 else ()), *_LIMITS)
@@ -129,6 +130,32 @@ def _entities(manifest: Manifest) -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for kind, f in found["test"].items():
         yield f"| {kind} | {_number(f['precision'])} | {_number(f['recall'])} | {f['found']} | {f['marked']} |"
+
+
+def _sentences(manifest: Manifest) -> Iterator[str]:
+    found = manifest.metrics.get("sentences")
+    if not found or not manifest.sentences:
+        return
+    yield from ("", "## Summary and action items", "")
+    yield (
+        f"Sentences of the newest text, at most {manifest.sentences.most} for a summary; fitted on mails with a reference "
+        f"({found['references']} of the corpus have one). F1 of the sentences that the annotator copied, beside leading sentences; "
+        "on the held-out authors the thresholds were chosen."
+    )
+    yield from (
+        "",
+        "| authors | mails | summary | first sentence | first two | action items |",
+        "|---|---|---|---|---|---|",
+    )
+    for name in ("held_out", "test"):
+        if name in found:
+            keys = ("summary_f1", "lead_1_f1", "lead_2_f1", "action_items_f1")
+            cells = [_number(found[name][key]) for key in keys]
+            yield f"| {name.replace('_', ' ')} | {found[name]['mails']} | {' | '.join(cells)} |"
+    yield ""
+    for title, head in (("summary", manifest.sentences.summary), ("action items", manifest.sentences.action_items)):
+        left_out = ", ".join(label for labels in head.never.values() for label in labels)
+        yield f"- No {title} for mail that is {left_out}." if left_out else f"- {title} for every mail."
 
 
 def _served(manifest: Manifest) -> Iterator[str]:

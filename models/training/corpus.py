@@ -12,6 +12,8 @@ from mailweir.schemas.events import Part
 from mailweir.schemas.taxonomy import Taxonomy, installed_taxonomy
 
 FOLDER = Path(__file__).parents[1] / "corpus"
+REFERENCES = "summaries.jsonl"
+"""File beside the mails with reference summaries of some of them, by id."""
 TEST_AUTHORS = frozenset({"iris", "oya"})
 """Each wrote across all labels, one in English, one in Turkish; nothing is fitted on them."""
 VALIDATION_AUTHORS = ("jonas", "pelin", "sam", "vildan")
@@ -185,7 +187,8 @@ def _entity_problems(row: MailRow, taxonomy: Taxonomy) -> Iterator[str]:
 
 
 def _lines(folder: Path, *, tasks: bool) -> Iterator[tuple[str, int, bytes]]:
-    files = [f for f in sorted(folder.glob("*.jsonl")) if f.stem.endswith("_tasks") == tasks]
+    named = (file for file in sorted(folder.glob("*.jsonl")) if file.name != REFERENCES)
+    files = [file for file in named if file.stem.endswith("_tasks") == tasks]
     files = [folder] if folder.is_file() else files
     if not files:
         raise InputError(

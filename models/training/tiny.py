@@ -12,11 +12,13 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from mailweir.models.export.weights import Affine, Encoder, Floats, Layer, Norm
+from mailweir.models.text.newest import newest_sentences
 from mailweir.models.training.corpus import FOLDER, MailRow, load_mails
 from mailweir.models.training.e5 import BaseModel, Pieces
 from mailweir.models.training.heads import Strength
 from mailweir.models.training.prepare import row_input
 from mailweir.models.training.recipe import Recipe
+from mailweir.models.training.references import Reference
 from mailweir.models.training.train import Given, train_bundle
 from mailweir.models.training.vocabulary import build_tokenizer
 from mailweir.schemas.manifest import Manifest
@@ -47,7 +49,20 @@ TINY = Recipe(
 def build_tiny_bundle(out: Path, corpus: Path = FOLDER, recipe: Recipe = TINY) -> Manifest:
     """Write a bundle below 1 MB to `out`; the same corpus and recipe give the same model."""
     rows = [row for row in load_mails(corpus) if row.author in _AUTHORS][::_EVERY]
-    return train_bundle(out, rows, recipe, Given(base=tiny_base(rows), quiet=True))
+    return train_bundle(out, rows, recipe, Given(base=tiny_base(rows), references=lead_references(rows), quiet=True))
+
+
+def lead_references(rows: Iterable[MailRow]) -> dict[str, Reference]:
+    """References that need no annotator: the first sentence sums a mail up, what ends with a question mark asks."""
+    found = {}
+    for row in rows:
+        written = [sentence.text for sentence in newest_sentences(row_input(row))]
+        asked = tuple(text for text in written if text.endswith("?"))
+        if written:
+            found[row.id] = Reference(
+                id=row.id, summary=written[0], summary_sentences=(written[0],), action_items=asked
+            )
+    return found
 
 
 def tiny_tokenizer(texts: Iterable[str]) -> Tokenizer:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,11 @@ from mailweir.models.training.heads import Mask
 from mailweir.models.training.prepare import Prepared, prepare
 from mailweir.models.training.public import PublicRow
 from mailweir.models.training.recipe import Recipe, Steps, progress_bars
+from mailweir.models.training.references import Reference
 from mailweir.models.training.results import baselines, graph_invariance, head_results
 from mailweir.models.training.rules import rule_figures
 from mailweir.models.training.scope import fit_scope
+from mailweir.models.training.sentences import FittedScorer, fit_scorer
 from mailweir.models.training.split import Run, Split
 from mailweir.models.training.tiers import Rival, add_cheap_tier, pairs
 from mailweir.models.training.write import Made, check_target, write_bundle
@@ -39,6 +41,7 @@ class Given:
     public: Sequence[PublicRow] = ()  # only fine-tuning can use them
     checkpoints: Path | None = None  # where fine-tuning writes them; a run that was cut off goes on from there
     trials: int = 0  # of a search for better options before the run; its study lies beside the checkpoints
+    references: Mapping[str, Reference] = field(default_factory=dict)  # summaries of some rows, by id
     quiet: bool = False  # no progress bars
 
 
@@ -49,7 +52,7 @@ def train_bundle(
 
     Raises:
         InputError: a label has no row, the rows have too few authors, `out` holds something that is no bundle, or a checkpoint
-            is broken or belongs to another run.
+            is broken or belongs to another run, or too few mails have a reference summary.
         ImportError: the base model's package is missing, or that of the search; the message names it.
     """
     check_target(out)
@@ -60,8 +63,10 @@ def train_bundle(
         ready = prepare(given.base or read_base(chosen.layers), run)
         run = _searched(run, ready, given)
         fitted = _fit(run, ready, given)
+        with threadpool_limits(1):
+            scorer = fit_scorer(run, ready, (fitted.encoder, fitted.form), given.references)
         public = Counter(row.source for row in given.public)
-        return write_bundle(out, lambda folder: _make(folder, run, ready, fitted, public))
+        return write_bundle(out, lambda folder: _make(folder, run, ready, (fitted, scorer), public))
 
 
 def _searched(run: Run, ready: Prepared, given: Given) -> Run:
@@ -84,10 +89,14 @@ def _fit(run: Run, ready: Prepared, given: Given) -> Fitted:
         return answer_frozen(run, ready)
 
 
-def _make(folder: Path, run: Run, ready: Prepared, fitted: Fitted, public: Mapping[str, int]) -> Made:
+def _make(
+    folder: Path, run: Run, ready: Prepared, parts: tuple[Fitted, FittedScorer | None], public: Mapping[str, int]
+) -> Made:
     """Write graph and tokenizer into `folder`, measure them, and say what the manifest needs to know."""
+    fitted, scorer = parts
     model, answered = folder / MODEL, fitted.answered
-    write_classifier(model, fitted.encoder, [a.head for a in answered], fitted.form, fitted.tagger)
+    heads, affine = [a.head for a in answered], scorer.affine if scorer else None
+    write_classifier(model, fitted.encoder, heads, fitted.form, fitted.tagger, affine)
     ready.tokenizer.save(str(folder / TOKENIZER), pretty=False)  # 2.4 MB less in both bundles
     results: dict[str, Any] = head_results(run, ready, fitted, model)
     results["invariance"] = graph_invariance(model, ready, answered)
@@ -96,6 +105,7 @@ def _make(folder: Path, run: Run, ready: Prepared, fitted: Fitted, public: Mappi
         with run.steps.step("baselines", 1), threadpool_limits(1):
             results["baselines"] = baselines(run, answered)
     tags, precision, results["entities"], found = _entities(run, ready, fitted, model)
+    results |= {"sentences": scorer.figures} if scorer else {}
     with threadpool_limits(1):
         cheap, results["cheap"] = add_cheap_tier(folder, run, ready, Rival(model, answered, precision, found))
     return Made(
@@ -104,6 +114,7 @@ def _make(folder: Path, run: Run, ready: Prepared, fitted: Fitted, public: Mappi
         strengths={a.question.name: a.strength for a in answered},
         tags=tags,
         scope=fit_scope([ready.tokens[i] for i in np.flatnonzero(run.split.validating)]),
+        sentences=scorer.spec if scorer else None,
         entity_precision=precision,
         results=results,
         rows=run.rows,

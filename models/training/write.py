@@ -20,7 +20,7 @@ from mailweir.models.training.tuning import differences
 from mailweir.models.training.vocabulary import Vocabulary
 from mailweir.schemas.errors import InputError
 from mailweir.schemas.events import ModelRef, TaxonomyRef, utc_now
-from mailweir.schemas.manifest import CheapSpec, HeadSpec, InputSpec, Manifest, ScopeSpec, TagSpec
+from mailweir.schemas.manifest import CheapSpec, HeadSpec, InputSpec, Manifest, ScopeSpec, SentenceSpec, TagSpec
 
 CARD = "MODEL_CARD.md"
 _TRAINED_LANGUAGES = 30  # rows below which a language is not one that the model knows
@@ -37,6 +37,7 @@ class Made:
     strengths: Mapping[str, Strength]
     tags: TagSpec | None
     scope: ScopeSpec | None
+    sentences: SentenceSpec | None
     entity_precision: Mapping[str, float]
     results: Mapping[str, Any]
     rows: Sequence[MailRow]
@@ -71,7 +72,14 @@ def write_bundle(out: Path, make: Callable[[Path], Made]) -> Manifest:
 def _manifest(folder: Path, parts: Made) -> Manifest:
     files = {path.name: describe_file(path) for path in sorted(folder.iterdir())}
     identity = hashlib.sha256("".join(file.sha256 for file in files.values()).encode())
-    calibration = [parts.specs, parts.tags, parts.scope, parts.entity_precision, _identity(parts.cheap)]
+    calibration = [
+        parts.specs,
+        parts.tags,
+        parts.scope,
+        parts.sentences,
+        parts.entity_precision,
+        _identity(parts.cheap),
+    ]
     identity.update(repr(calibration).encode())
     return Manifest(
         model=ModelRef(name=parts.recipe.name, version=f"1.{identity.hexdigest()[:10]}"),
@@ -89,6 +97,7 @@ def _manifest(folder: Path, parts: Made) -> Manifest:
         tags=parts.tags,
         scope=parts.scope,
         cheap=parts.cheap,
+        sentences=parts.sentences,
         languages=_languages(parts.rows),
         base=f"{parts.recipe.base}, first {parts.recipe.layers} layers, {_change(parts.recipe)}",
         quantization="int8: smoothed fixed ranges, a range per token before the second feed-forward matrix, embedding rows",

@@ -170,6 +170,8 @@ def decision_of(
         heads=verdict.heads,
         next_actions=verdict.next_actions,
         entities=entities,
+        summary=verdict.summary,
+        action_items=verdict.action_items,
         reasons=dict(scores.reasons),
         language=email.language.code,
         needs_review=verdict.needs_review,
@@ -182,5 +184,6 @@ def decision_of(
             "model": round(scores.model_ms, 3),
             "entities": round(entities_ms, 3),
         }
-        | ({"linear": round(scores.cheap_ms, 3)} if scores.cheap_ms else {}),
+        | ({"linear": round(scores.cheap_ms, 3)} if scores.cheap_ms else {})
+        | ({"sentences": round(scores.sentences_ms, 3)} if manifest.sentences else {}),
     )

@@ -41,7 +41,8 @@ def check(source: Source = None, *, as_json: Json = False, similarity: Least = 0
     r"""Say what is wrong with annotated rows, and how they are spread.
 
     Breaks of the annotation guide, repeated ids, near-duplicates, those among them that cross the split by author or have
-    different labels, phrases that come back, labels that never meet. Needs [bold]pip install 'mailweir\[train]'[/].
+    different labels, phrases that come back, labels that never meet; in a folder also reference summaries (summaries.jsonl)
+    that quote what is not in the mail. Needs [bold]pip install 'mailweir\[train]'[/].
 
     [bold]mailweir data check rows.jsonl[/]
 
@@ -118,7 +119,8 @@ def _look(source: Path | None, similarity: float) -> tuple[AnnotatedRows, Findin
 
 
 def _tell(found: Findings) -> None:
-    typer.echo(f"{found.mails:,} mails by {len(found.lengths_by_author)} authors, and {found.tasks:,} tasks\n")
+    summed = f"; {found.references:,} reference summaries" if found.references else ""
+    typer.echo(f"{found.mails:,} mails by {len(found.lengths_by_author)} authors, and {found.tasks:,} tasks{summed}\n")
     _tell_lengths(found)
     _section("break the guide", [f"{n.id or '?'} {n.place}: {n.problem}" for n in found.breaks])
     _section("leak between training, validation and test", list(_twins(found, "leaks")))

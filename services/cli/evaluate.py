@@ -39,9 +39,11 @@ def evaluate(
 
     Precision, recall and F1 of every head, label, language, source (or author) and length, with bootstrap intervals;
     entities; calibration; what answering only when sure gives; milliseconds; the worst errors with the words that led to
-    them. Labels that are null are left out. With --robustness what the same rows give with typos, in capitals, with
-    look-alike letters, characters without width, quote marks, remains of HTML, orders to a language model, or good words below
-    them, and how far each head drops. The report's pictures need [bold]pip install 'mailweir\[report]'[/].
+    them. Labels that are null are left out. Rows with summary, summary_sentences and action_items, beside their labels or in
+    a file of references by id, also measure summaries, against leading sentences. With --robustness what the same rows give
+    with typos, in capitals, with look-alike letters, characters without width, quote marks, remains of HTML, orders to a language
+    model, or good words below them, and how far each head drops. The report's pictures need
+    [bold]pip install 'mailweir\[report]'[/].
 
     [bold]mailweir evaluate rows.jsonl --report report[/]
 

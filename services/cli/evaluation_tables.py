@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
+from mailweir.services.cli.evaluation_summaries import show_summaries
 from mailweir.services.cli.output import Column, Rows, plain
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def show(to: Console, found: Evaluation) -> None:
     _weakest(to, found)
     if found.entities:
         _entities(to, found)
+    if found.summaries:
+        show_summaries(to, found.summaries, _interval, lambda estimate: _short(estimate.value))
     _errors(to, found)
     _robustness(to, found)
     time = found.latency
@@ -214,4 +217,4 @@ def _interval(estimate: Estimate) -> str:
 
 def _short(value: float) -> str:
     """Four characters: no nought before the point."""
-    return "–" if isnan(value) else f"{value:.3f}".removeprefix("0")[:4]
+    return "–" if isnan(value) else f"{value:.3f}".replace("0.", ".", 1)[: 4 + (value < 0)]

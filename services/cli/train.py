@@ -51,7 +51,7 @@ def train(  # noqa: PLR0913 - a command's options are its arguments
         int, typer.Option(metavar="N", min=0, help="Try N sets of options on a part of the rows first; see below.")
     ] = 0,
 ) -> None:
-    r"""Train a bundle: fine-tuned encoder, heads, tagger, calibration, int8 form, figures.
+    r"""Train a bundle: fine-tuned encoder, heads, tagger, scorer of sentences, calibration, int8 form, figures.
 
     Needs what serving does not: [bold]pip install 'mailweir\[train]'[/]. Shows how far it is and the time left; the same command
     goes on where it was cut off.
@@ -112,13 +112,16 @@ def _train(
     """`data` are the annotated rows, a folder or a file, and the folder of public collections; `tuned` checkpoints and trials."""
     from mailweir.models.training.corpus import FOLDER, load_mails, load_tasks, tasks_as_mails
     from mailweir.models.training.public import load_public
+    from mailweir.models.training.references import load_references
     from mailweir.models.training.train import Given, train_bundle
 
     corpus, public = data
     folder = corpus or FOLDER
     rows = load_mails(folder) if recipe.name == "email" else tasks_as_mails(load_tasks(folder))
     extra = load_public(public, recipe.seed, say=_say) if public else []
-    return train_bundle(out, rows, recipe, Given(public=extra, checkpoints=tuned[0], trials=tuned[1]))
+    references = load_references(folder, rows) if recipe.name == "email" and folder.is_dir() else {}
+    given = Given(public=extra, checkpoints=tuned[0], trials=tuned[1], references=references)
+    return train_bundle(out, rows, recipe, given)
 
 
 def _say(line: str) -> None:

@@ -53,6 +53,21 @@ def test_sound_rows_end_with_0(tmp_path: Path) -> None:
     assert done.out.endswith("\nsound\n")
 
 
+def test_reference_summaries_beside_the_rows_are_checked(tmp_path: Path) -> None:
+    """Their number is told; one that quotes what is not in its mail breaks the guide, and the line and remedy are named."""
+    rows(tmp_path / "rows.jsonl", row("ann-1", TEXT), row("iris-1", OTHER))
+    made = {"id": "ann-1", "summary": "Pallets for Ghent are late.", "summary_sentences": [TEXT], "action_items": []}
+    rows(tmp_path / "summaries.jsonl", made)
+    done = mailweir("data", "check", tmp_path)
+    assert done.code == 0
+    assert done.out.startswith("2 mails by 2 authors, and 0 tasks; 1 reference summaries\n")
+    rows(tmp_path / "summaries.jsonl", made, made | {"id": "iris-1"})
+    done = mailweir("data", "check", tmp_path)
+    assert done.code == 1
+    assert "1 break the guide\n  iris-1 summaries.jsonl:2: summary_sentences:" in done.out
+    assert "is not in the mail: copy the sentence exactly" in done.out
+
+
 def test_a_leak_ends_with_1_and_names_both_rows(leaking: Path) -> None:
     """Each kind of finding has its line."""
     done = mailweir("data", "check", leaking)

@@ -18,7 +18,8 @@ from mailweir.models.evaluation import evaluate, read_examples
 from mailweir.models.runtime import Bundle, shipped_bundle
 from mailweir.models.runtime.integrity import read_manifest
 from mailweir.models.text.perturb import PERTURBATIONS
-from mailweir.models.training.corpus import FOLDER
+from mailweir.models.training.corpus import FOLDER, read_mail
+from mailweir.models.training.tiny import lead_references
 
 ROWS = 12
 
@@ -171,3 +172,50 @@ def test_robustness_tells_what_each_way_of_writing_costs(data: Path, tmp_path: P
             assert drop["after"] - drop["before"] == pytest.approx(drop["change"]["value"], abs=2e-4)
     page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
     assert all(f"<td>{name}</td>" in page for name in PERTURBATIONS)
+
+
+@pytest.fixture(scope="module")
+def references(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file that says what sums the rows up: their first sentences."""
+    mails = [
+        read_mail(orjson.dumps({"author": "x"} | row))[0] for row in map(orjson.loads, data.read_bytes().splitlines())
+    ]
+    made = lead_references([mail for mail in mails if mail])
+    return _write(tmp_path_factory.mktemp("references") / "summaries.jsonl", *(r.model_dump() for r in made.values()))
+
+
+def test_summaries_are_compared_with_references(data: Path, references: Path, tiny: Path) -> None:
+    """The bundle beside leading sentences, by language, with the time that it takes; without references nothing."""
+    done = mailweir("evaluate", data, references, "--bundle", tiny, "--json")
+    (found,) = done.rows()
+    assert (done.code, found["rows"]) == (0, ROWS)
+    whole = found["summaries"]["all"]
+    assert list(whole["summary"]) == ["bundle", "first sentence", "first two"]
+    assert whole["summary"]["first sentence"]["sentences"]["f1"]["value"] == 1.0
+    assert whole["summary"]["bundle"]["factuality"] == {"value": 1.0, "low": 1.0, "high": 1.0}
+    assert whole["gain"]["low"] <= whole["gain"]["value"] <= whole["gain"]["high"]
+    assert (
+        sum(part["rows"] for part in found["summaries"]["language"].values())
+        == whole["rows"]
+        == len(references.read_bytes().splitlines())
+    )
+    assert found["latency"]["steps"]["sentences"]["median"] > 0
+    (without,) = mailweir("evaluate", data, "--bundle", tiny, "--json").rows()
+    assert without["summaries"] is None
+
+
+def test_people_see_summaries_on_80_columns(data: Path, references: Path, tiny: Path) -> None:
+    """A table of ways to sum up, then a line each for the gain, the action items and the languages."""
+    line = f"stty cols 80; {' '.join(COMMAND)} evaluate {data} {references} --bundle {tiny} 2>/dev/null"
+    done = subprocess.run(["script", "-qec", line, "/dev/null"], capture_output=True, timeout=120, check=False)
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", done.stdout.decode()).splitlines()
+    assert max(map(len, shown)) <= 80
+    for start in (
+        "summary by",
+        "first two",
+        "bundle above the first two:",
+        "action items:",
+        "en: summary",
+        "tr: summary",
+    ):
+        assert [line for line in shown if line.startswith(start)]

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from mailweir.models.training.corpus import EntityMark
+from mailweir.models.training.corpus import REFERENCES, EntityMark
 from mailweir.models.training.data.rows import Labels, lines_under
 from mailweir.schemas.errors import InputError, UnknownLabel
 from mailweir.schemas.taxonomy import Taxonomy, installed_taxonomy
@@ -69,7 +69,7 @@ def read_annotations(path: Path) -> dict[str, Annotation]:
         InputError: nothing is there, a row is no annotation or repeats an id; the message names file and line.
     """
     found: dict[str, Annotation] = {}
-    for file, line, raw in lines_under(path):
+    for file, line, raw in lines_under(path, but=REFERENCES):
         if file.stem.endswith("_tasks"):
             continue
         row = _annotation(raw, f"{file}:{line}")

@@ -45,6 +45,7 @@ class Findings:
 
     mails: int
     tasks: int
+    references: int  # mails with a reference summary
     authors: dict[Side, tuple[str, ...]]
     breaks: tuple[Note, ...]  # of the guide: the rows cannot be trained on as they are
     doubts: tuple[Note, ...]
@@ -91,6 +92,7 @@ def check_rows(rows: Rows, *, test: Collection[str], validation: Collection[str]
     return Findings(
         mails=len(rows.mails),
         tasks=len(rows.tasks),
+        references=rows.references,
         authors=_authors(sides),
         breaks=rows.breaks,
         doubts=rows.doubts,

@@ -1,13 +1,14 @@
 """What a user names, read row by row: everything that is wrong is collected, nothing stops at the first fault."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from mailweir.models.training.corpus import MailRow, TaskRow, read_mail, tasks_as_mails
+from mailweir.models.training.corpus import REFERENCES, MailRow, TaskRow, read_mail, tasks_as_mails
 from mailweir.models.training.data.guide import breaks_of, doubts_of
+from mailweir.models.training.references import read_reference
 from mailweir.schemas.errors import InputError, UnknownLabel
 from mailweir.schemas.taxonomy import installed_taxonomy
 
@@ -42,6 +43,7 @@ class Rows:
     tasks: tuple[TaskRow, ...]
     breaks: tuple[Note, ...]
     doubts: tuple[Note, ...]
+    references: int = 0  # mails with a reference summary
 
     def items(self) -> tuple[Item, ...]:
         """Mails, then tasks; these by blocks of neighbours, as they are split."""
@@ -62,7 +64,7 @@ def read_rows(path: Path) -> Rows:
     tasks: list[TaskRow] = []
     breaks: list[Note] = []
     doubts: list[Note] = []
-    for file, line, raw in lines_under(path):
+    for file, line, raw in lines_under(path, but=REFERENCES):
         place = f"{file.name}:{line}"
         row, problems = _read_task(raw) if file.stem.endswith("_tasks") else read_mail(raw)
         if isinstance(row, MailRow):
@@ -75,18 +77,20 @@ def read_rows(path: Path) -> Rows:
     if not (mails or tasks or breaks):
         raise InputError(f"{path} holds no rows: name a *.jsonl file or a folder of them", path=str(path))
     found = Rows(tuple(mails), tuple(tasks), tuple(breaks), tuple(doubts))
-    return Rows(found.mails, found.tasks, (*found.breaks, *_repeated(found)), found.doubts)
+    found = replace(found, breaks=(*found.breaks, *_repeated(found)))
+    return _with_references(found, path / REFERENCES) if (path / REFERENCES).is_file() else found
 
 
-def lines_under(path: Path) -> Iterator[tuple[Path, int, bytes]]:
-    """File, number and bytes of every line that is not blank.
+def lines_under(path: Path, but: str = "") -> Iterator[tuple[Path, int, bytes]]:
+    """File, number and bytes of every line that is not blank; of a folder without the file of the name `but`.
 
     Raises:
         InputError: the path is not there or cannot be read.
     """
     if not path.exists():
         raise InputError(f"{path}: no such file or folder", path=str(path))
-    for file in sorted(path.glob("*.jsonl")) if path.is_dir() else [path]:
+    inside = (file for file in sorted(path.glob("*.jsonl")) if file.name != but)
+    for file in inside if path.is_dir() else [path]:
         try:
             content = file.read_bytes()
         except OSError as error:
@@ -94,6 +98,21 @@ def lines_under(path: Path) -> Iterator[tuple[Path, int, bytes]]:
         for number, line in enumerate(content.split(b"\n"), 1):
             if line.strip():
                 yield file, number, line
+
+
+def _with_references(rows: Rows, file: Path) -> Rows:
+    """The rows with what is wrong with the reference summaries beside them."""
+    mails = {mail.id: (mail.subject, mail.body) for mail in rows.mails}
+    seen: set[str] = set()
+    breaks: list[Note] = []
+    for _, line, raw in lines_under(file):
+        reference, problems = read_reference(raw, mails)
+        row_id = reference.id if reference else ""
+        if row_id in seen:
+            problems.append("this id has more than one reference summary: keep one")
+        seen |= {row_id} - {""}
+        breaks += [Note(row_id, f"{file.name}:{line}", problem) for problem in problems]
+    return replace(rows, breaks=(*rows.breaks, *breaks), references=len(seen))
 
 
 def _item(row: MailRow, labels: Labels) -> Item:
