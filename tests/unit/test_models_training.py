@@ -274,7 +274,7 @@ def test_rules_are_measured_on_unread_authors() -> None:
 
 def test_a_wrong_rule_is_switched_off() -> None:
     """A rule whose finds are not annotated gets no precision."""
-    rows = [row.model_copy(update={"entities": ()}) for row in load_mails()[:200]]
+    rows = [row.model_copy(update={"marks": ()}) for row in load_mails()[:200]]
     assert rule_precision(rows) == {}
 
 
