@@ -8,7 +8,7 @@ from pydantic import Field
 
 from mailweir.schemas.events import ModelRef, Part, Probability, Sha256, TaxonomyRef, UtcTime
 
-__all__ = ["BundleFile", "HeadSpec", "InputSpec", "Manifest", "TagSpec"]
+__all__ = ["BundleFile", "HeadSpec", "InputSpec", "Manifest", "RefineSpec", "TagSpec"]
 
 
 class BundleFile(Part):
@@ -52,6 +52,17 @@ class TagSpec(Part):
     )
 
 
+class RefineSpec(Part):
+    """Refinement by the tiny recursive model: which graph is one step, and when a mail has had enough of them."""
+
+    file: str = Field(description="Graph of one step.")
+    steps: int = Field(ge=1, description="Most steps of a mail.")
+    halt_at: Probability = Field(description="A mail halts where its halting probability is at or above it.")
+    heads: tuple[str, ...] = Field(
+        description="Heads to whose logits the steps add; none: the graph is there, and off by default."
+    )
+
+
 class Manifest(Part):
     """Everything needed to load a bundle, trust it and make it again."""
 
@@ -69,6 +80,7 @@ class Manifest(Part):
         default_factory=dict, description="Per entity rule, how often a find was right; other rules are off."
     )
     tags: TagSpec | None = Field(default=None, description="Entities by the model; null: by rules alone.")
+    refine: RefineSpec | None = Field(default=None, description="Refinement of the heads; null: the bundle has none.")
     languages: tuple[str, ...] = Field(description="Languages the model was trained and calibrated on.")
     base: str = Field(description="Base model and its licence.")
     quantization: str = Field(description="Form of the weights: fp32, or the int8 form and what it keeps.")

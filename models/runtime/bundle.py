@@ -13,6 +13,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as onnx_errors
 from mailweir.models.runtime.graph import TOKEN_BUDGET, Floats, Graph, Ran
 from mailweir.models.runtime.integrity import read_manifest, verify_files, verify_labels
 from mailweir.models.runtime.reasons import strongest_words
+from mailweir.models.runtime.refine import STATES, Refiner
 from mailweir.models.text.model_input import ModelInput
 from mailweir.models.text.spans import Span, decode_tags
 from mailweir.models.text.tokens import MailTokenizer, Tokens
@@ -51,15 +52,19 @@ class Scores:
         default_factory=dict
     )  # head -> strongest words; empty if not asked
     tagged: tuple[tuple[EntityField, Span], ...] = ()  # entities that the model found
+    steps: int = 0  # of refinement; 0 where the bundle does none
 
 
 class Bundle:
     """A loaded bundle; `classify` may be called from several threads at once."""
 
-    def __init__(self, manifest: Manifest, tokenizer: MailTokenizer, graph: Graph) -> None:
+    def __init__(
+        self, manifest: Manifest, tokenizer: MailTokenizer, graph: Graph, refiner: Refiner | None = None
+    ) -> None:
         self.manifest = manifest
         self._tokenizer = tokenizer
         self._graph = graph
+        self._refiner = refiner
 
     @classmethod
     def load(cls, folder: Path, threads: int = 1) -> Self:
@@ -76,7 +81,9 @@ class Bundle:
         except _UNREADABLE as error:
             raise BundleError(f"{folder / MODEL} cannot be loaded: {error}", path=str(folder / MODEL)) from error
         _verify_outputs(folder, manifest, graph)
-        bundle = cls(manifest, MailTokenizer.load(folder / TOKENIZER, manifest.input.max_tokens), graph)
+        refiner = _refiner(folder, manifest, graph, threads)
+        tokenizer = MailTokenizer.load(folder / TOKENIZER, manifest.input.max_tokens)
+        bundle = cls(manifest, tokenizer, graph, refiner)
         bundle.classify([_WARM_UP])
         return bundle
 
@@ -88,10 +95,11 @@ class Bundle:
         `reasons` adds the words that spoke for the winning label of each head.
         """
         tokens, spent = self._tokenize(inputs)
-        extra = [name for name, wanted in ((_TAGS, self.manifest.tags), (_CONTRIBUTIONS, reasons)) if wanted]
-        names = [*self.manifest.heads, *extra]
+        optional = ((_TAGS, self.manifest.tags), (STATES, self._refiner), (_CONTRIBUTIONS, reasons))
+        names = [*self.manifest.heads, *(name for name, wanted in optional if wanted)]
         scores: dict[int, Scores] = {}
-        for ran in self._graph.run([t.ids for t in tokens], names, token_budget):
+        for encoded in self._graph.run([t.ids for t in tokens], names, token_budget):
+            ran, steps = self._refined(encoded, [len(tokens[row]) for row in encoded.rows])
             calibrated = [
                 calibrate(logits, head) for logits, head in zip(ran.outputs, self.manifest.heads.values(), strict=False)
             ]
@@ -106,6 +114,7 @@ class Bundle:
                     model_ms=ran.milliseconds / len(ran.rows),
                     reasons=self._reasons(inputs[row], tokens[row], heads, ran, place) if reasons else {},
                     tagged=self._tagged(inputs[row], tokens[row], ran, place),
+                    steps=steps[place],
                 )
         return [scores[row] for row in range(len(inputs))]
 
@@ -116,6 +125,21 @@ class Bundle:
             tokens.append(self._tokenizer(given))
             spent.append((perf_counter() - start) * 1000)
         return tokens, spent
+
+    def _refined(self, ran: Ran, lengths: Sequence[int]) -> tuple[Ran, Sequence[int]]:
+        """The sub-batch with what the steps add to its logits, and the steps of each row."""
+        if self._refiner is None:
+            return ran, [0] * len(ran.rows)
+        start = perf_counter()
+        states: Floats = ran.outputs[len(self.manifest.heads) + (self.manifest.tags is not None)]
+        mask = (np.arange(states.shape[1]) < np.array(lengths)[:, None]).astype(np.int64)
+        refined = self._refiner.refine(states, mask)
+        added = dict(zip(self._refiner.heads, refined.logits, strict=True))
+        outputs = list(ran.outputs)
+        for place, name in enumerate(self.manifest.heads):
+            outputs[place] = outputs[place] + added[name] if name in added else outputs[place]
+        spent = ran.milliseconds + (perf_counter() - start) * 1000
+        return Ran(ran.rows, tuple(outputs), spent), refined.steps.tolist()
 
     def _tagged(self, given: ModelInput, tokens: Tokens, ran: Ran, place: int) -> tuple[tuple[EntityField, Span], ...]:
         spec = self.manifest.tags
@@ -148,11 +172,30 @@ def calibrate(logits: Floats, head: HeadSpec) -> Probabilities:
     return np.asarray(raised / raised.sum(axis=1, keepdims=True))
 
 
+def _refiner(folder: Path, manifest: Manifest, graph: Graph, threads: int) -> Refiner | None:
+    """The step of a bundle that refines by default; None for the others."""
+    spec = manifest.refine
+    if spec is None or not spec.heads:
+        return None
+    path = folder / spec.file
+    try:
+        refiner = Refiner(path, spec.heads, steps=spec.steps, halt_at=spec.halt_at, threads=threads)
+    except (*_UNREADABLE, KeyError) as error:
+        raise BundleError(f"{path} cannot be loaded as a step: {error}", path=str(path)) from error
+    wanted = {name: len(manifest.heads[name].labels) for name in spec.heads}
+    _verify_widths(path, wanted, refiner.outputs)
+    _verify_widths(folder / MODEL, {STATES: refiner.hidden}, graph.outputs)
+    return refiner
+
+
 def _verify_outputs(folder: Path, manifest: Manifest, graph: Graph) -> None:
-    outputs = graph.outputs
     wanted = {name: len(head.labels) for name, head in manifest.heads.items()}
     wanted |= {_TAGS: len(manifest.tags.names)} if manifest.tags else {}
+    _verify_widths(folder / MODEL, wanted, graph.outputs)
+
+
+def _verify_widths(path: Path, wanted: Mapping[str, int], outputs: Mapping[str, tuple[object, ...]]) -> None:
     for name, width in wanted.items():
         if name not in outputs or outputs[name][-1] != width:
-            message = f"{folder / MODEL} has no output {name} of width {width}, as the manifest says"
-            raise BundleError(message, path=str(folder / MODEL))
+            message = f"{path} has no output {name} of width {width}, as the manifest says"
+            raise BundleError(message, path=str(path))
