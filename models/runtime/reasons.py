@@ -1,7 +1,8 @@
 """Which words spoke for a label.
 
 The heads are linear over the mean of the token vectors, so a logit is a sum over tokens and each token's share is exact.
-What is approximate is the reading: a token's vector has already taken in its neighbours.
+What is approximate is the reading: a token's vector has already taken in its neighbours. Where a bundle refines a head, the shares
+are those of the plain head alone: what its steps add is no sum over tokens.
 """
 
 import string
