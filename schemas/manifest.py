@@ -15,6 +15,7 @@ __all__ = [
     "HeadSpec",
     "InputSpec",
     "Manifest",
+    "RefineSpec",
     "ScopeSpec",
     "SentenceHead",
     "SentenceSpec",
@@ -120,6 +121,17 @@ class SentenceSpec(Part):
     )
 
 
+class RefineSpec(Part):
+    """Refinement by the tiny recursive model: which graph is one step, and when a mail has had enough of them."""
+
+    file: str = Field(description="Graph of one step.")
+    steps: int = Field(ge=1, description="Most steps of a mail.")
+    halt_at: Probability = Field(description="A mail halts where its halting probability is at or above it.")
+    heads: tuple[str, ...] = Field(
+        description="Heads to whose logits the steps add; none: the graph is there, and off by default."
+    )
+
+
 class Manifest(Part):
     """Everything needed to load a bundle, trust it and make it again."""
 
@@ -142,6 +154,7 @@ class Manifest(Part):
     sentences: SentenceSpec | None = Field(
         default=None, description="Summary and action items; null: the bundle makes none."
     )
+    refine: RefineSpec | None = Field(default=None, description="Refinement of the heads; null: the bundle has none.")
     languages: tuple[str, ...] = Field(description="Languages the model was trained and calibrated on.")
     base: str = Field(description="Base model and its licence.")
     quantization: str = Field(description="Form of the weights: fp32, or the int8 form and what it keeps.")

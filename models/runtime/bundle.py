@@ -1,25 +1,28 @@
 """`Bundle`: a trained model as a folder, verified and ready to classify."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
-from typing import Self
+from typing import NamedTuple, Self
 
+import numpy as np
 from onnxruntime.capi import onnxruntime_pybind11_state as onnx_errors
 
 from mailweir.models.runtime.calibration import Probabilities, calibrate
-from mailweir.models.runtime.graph import TOKEN_BUDGET, Floats, Graph, Ran
+from mailweir.models.runtime.graph import TOKEN_BUDGET, Floats, Graph
 from mailweir.models.runtime.integrity import read_manifest, verify_files, verify_labels
 from mailweir.models.runtime.linear import Cheap, LinearTier, load_linear
 from mailweir.models.runtime.reasons import strongest_words
+from mailweir.models.runtime.refine import STATES, Refiner
+from mailweir.models.runtime.scores import Scores
 from mailweir.models.runtime.sentences import WIDTH, ScoredSentence, score_sentences
 from mailweir.models.runtime.windows import TAGS, Later, run_later, tag_table
 from mailweir.models.text.model_input import ModelInput
 from mailweir.models.text.spans import Span, decode_tags
 from mailweir.models.text.tokens import MailTokenizer, Tokens
 from mailweir.schemas.errors import BundleError
-from mailweir.schemas.events import EntityField, Reason, Tier
+from mailweir.schemas.events import EntityField, Reason
 from mailweir.schemas.manifest import Manifest
 
 __all__ = ["MODEL", "TOKENIZER", "Bundle", "Probabilities", "Scores", "calibrate"]
@@ -39,37 +42,32 @@ _UNREADABLE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """What the model says about one mail, calibrated; what follows from it is the policy's business."""
+class _Read(NamedTuple):
+    """One mail on its way through the graph."""
 
-    heads: Mapping[str, Probabilities]  # head -> (labels,) in the manifest's order
-    tokens: int  # how many the model saw
-    truncated: bool  # the text was longer
-    empty: bool  # there was no text
+    given: ModelInput
+    tokens: Tokens
     tokenize_ms: float
-    model_ms: float  # this mail's share of its sub-batch, and its later windows
-    reasons: Mapping[str, tuple[Reason, ...]] = field(
-        default_factory=dict
-    )  # head -> strongest words; empty if not asked
-    tagged: tuple[tuple[EntityField, Span], ...] = ()  # entities that the model found
-    density: float = 0.0  # tokens for a character: how little the text is like what the tokenizer was made for
-    tier: Tier = "encoder"  # who answered; of `linear` the tokens are the terms that it knows
-    cheap_ms: float = 0.0  # what asking the cheap tier took, whoever answered
-    sentences: tuple[ScoredSentence, ...] = ()  # of the newest text, in order; empty if the bundle scores none
-    sentences_ms: float = 0.0  # splitting and scoring them
+    later: Later | None  # its further windows, tagged
 
 
 class Bundle:
     """A loaded bundle; `classify` may be called from several threads at once."""
 
     def __init__(
-        self, manifest: Manifest, tokenizer: MailTokenizer, graph: Graph, linear: LinearTier | None = None
+        self,
+        manifest: Manifest,
+        tokenizer: MailTokenizer,
+        graph: Graph,
+        *,
+        linear: LinearTier | None = None,
+        refiner: Refiner | None = None,
     ) -> None:
         self.manifest = manifest
         self._tokenizer = tokenizer
         self._graph = graph
         self._linear = linear
+        self._refiner = refiner
 
     @classmethod
     def load(cls, folder: Path, threads: int = 1) -> Self:
@@ -86,8 +84,9 @@ class Bundle:
         except _UNREADABLE as error:
             raise BundleError(f"{folder / MODEL} cannot be loaded: {error}", path=str(folder / MODEL)) from error
         _verify_outputs(folder, manifest, graph)
-        linear = load_linear(folder, manifest)
-        bundle = cls(manifest, MailTokenizer.load(folder / TOKENIZER, manifest.input.max_tokens), graph, linear)
+        tokenizer = MailTokenizer.load(folder / TOKENIZER, manifest.input.max_tokens)
+        linear, refiner = load_linear(folder, manifest), _refiner(folder, manifest, graph, threads)
+        bundle = cls(manifest, tokenizer, graph, linear=linear, refiner=refiner)
         bundle.classify([_WARM_UP], cascade=False)
         return bundle
 
@@ -115,72 +114,96 @@ class Bundle:
         ]
 
     def _encode(self, inputs: Sequence[ModelInput], *, reasons: bool, token_budget: int) -> list[Scores]:
-        tokens, spent = self._tokenize(inputs)
-        asked = ((TAGS, self.manifest.tags), (_SENTENCES, self.manifest.sentences), (_CONTRIBUTIONS, reasons))
-        extra = [name for name, wanted in asked if wanted]
-        names = [*self.manifest.heads, *extra]
-        later = run_later(self._graph, tokens, token_budget) if self.manifest.tags else {}
+        mails = self._read(inputs, token_budget)
+        optional = {
+            TAGS: self.manifest.tags is not None,
+            _SENTENCES: self.manifest.sentences is not None,
+            STATES: self._refiner is not None,
+            _CONTRIBUTIONS: reasons,
+        }
+        names = [*self.manifest.heads, *(name for name, wanted in optional.items() if wanted)]
         scores: dict[int, Scores] = {}
-        for ran in self._graph.run([t.ids for t in tokens], names, token_budget):
-            calibrated = [
-                calibrate(logits, head) for logits, head in zip(ran.outputs, self.manifest.heads.values(), strict=False)
-            ]
+        for ran in self._graph.run([mail.tokens.ids for mail in mails], names, token_budget):
+            outputs = dict(zip(names, ran.outputs, strict=True))
+            outputs, steps, refine_ms = self._refined(outputs, [len(mails[row].tokens) for row in ran.rows])
+            tables = {name: calibrate(outputs[name], head) for name, head in self.manifest.heads.items()}
+            spent = (ran.milliseconds + refine_ms) / len(ran.rows)
             for place, row in enumerate(ran.rows):
-                heads = {name: table[place] for name, table in zip(self.manifest.heads, calibrated, strict=True)}
-                started = perf_counter()
-                sentences = self._sentences(inputs[row], tokens[row], ran, place)
-                sentences_ms = (perf_counter() - started) * 1000
-                scores[row] = Scores(
-                    heads,
-                    tokens=len(tokens[row]),
-                    truncated=tokens[row].truncated,
-                    empty=inputs[row].empty,
-                    tokenize_ms=spent[row],
-                    model_ms=ran.milliseconds / len(ran.rows) + (later[row].milliseconds if row in later else 0.0),
-                    reasons=self._reasons(inputs[row], tokens[row], heads, ran, place) if reasons else {},
-                    tagged=self._tagged(inputs[row], tokens[row], ran.outputs[len(heads) :], place, later.get(row)),
-                    sentences=sentences,
-                    sentences_ms=sentences_ms,
-                    density=tokens[row].density,
-                    tier=self.manifest.tier,
-                )
+                heads = {name: table[place] for name, table in tables.items()}
+                mine = {name: outputs[name][place] for name in optional if name in outputs}
+                scores[row] = replace(self._scores(mails[row], heads, mine, spent), steps=steps[place])
         return [scores[row] for row in range(len(inputs))]
 
-    def _tokenize(self, inputs: Iterable[ModelInput]) -> tuple[list[Tokens], list[float]]:
+    def _read(self, inputs: Sequence[ModelInput], token_budget: int) -> list[_Read]:
         tokens, spent = [], []
         for given in inputs:
             start = perf_counter()
             tokens.append(self._tokenizer(given))
             spent.append((perf_counter() - start) * 1000)
-        return tokens, spent
+        later = run_later(self._graph, tokens, token_budget) if self.manifest.tags else {}
+        return [
+            _Read(given, one, ms, later.get(row))
+            for row, (given, one, ms) in enumerate(zip(inputs, tokens, spent, strict=True))
+        ]
 
-    def _tagged(
-        self, given: ModelInput, tokens: Tokens, outputs: Sequence[Floats], place: int, later: Later | None
-    ) -> tuple[tuple[EntityField, Span], ...]:
+    def _refined(
+        self, outputs: Mapping[str, Floats], lengths: Sequence[int]
+    ) -> tuple[Mapping[str, Floats], Sequence[int], float]:
+        """The outputs with what the steps add to the logits, the steps of each row, and their milliseconds."""
+        if self._refiner is None:
+            return outputs, [0] * len(lengths), 0.0
+        start = perf_counter()
+        states = outputs[STATES]
+        mask = (np.arange(states.shape[1]) < np.array(lengths)[:, None]).astype(np.int64)
+        refined = self._refiner.refine(states, mask)
+        added = zip(self._refiner.heads, refined.logits, strict=True)
+        changed = {name: outputs[name] + logits for name, logits in added}
+        return {**outputs, **changed}, refined.steps.tolist(), (perf_counter() - start) * 1000
+
+    def _scores(
+        self, mail: _Read, heads: Mapping[str, Probabilities], outputs: Mapping[str, Floats], spent: float
+    ) -> Scores:
+        """Of one mail from its calibrated heads and its (tokens, width) `outputs`."""
+        start = perf_counter()
+        sentences = self._sentences(mail, outputs)
+        sentences_ms = (perf_counter() - start) * 1000
+        return Scores(
+            heads,
+            tokens=len(mail.tokens),
+            truncated=mail.tokens.truncated,
+            empty=mail.given.empty,
+            tokenize_ms=mail.tokenize_ms,
+            model_ms=spent + (mail.later.milliseconds if mail.later else 0.0),
+            reasons=self._reasons(mail, heads, outputs[_CONTRIBUTIONS]) if _CONTRIBUTIONS in outputs else {},
+            tagged=self._tagged(mail, outputs),
+            density=mail.tokens.density,
+            tier=self.manifest.tier,
+            sentences=sentences,
+            sentences_ms=sentences_ms,
+        )
+
+    def _tagged(self, mail: _Read, outputs: Mapping[str, Floats]) -> tuple[tuple[EntityField, Span], ...]:
         spec = self.manifest.tags
         if spec is None:
             return ()
-        logits = tag_table(outputs[0][place], tokens, later)
-        offsets = tokens.encoding.offsets[: len(logits)]
-        spans = decode_tags(logits, spec.names, offsets, given.text, spec.temperature)
-        return tuple(given.locate(s for s in spans if s.probability >= spec.thresholds.get(s.type, 0.0)))
+        logits = tag_table(outputs[TAGS], mail.tokens, mail.later)
+        offsets = mail.tokens.encoding.offsets[: len(logits)]
+        spans = decode_tags(logits, spec.names, offsets, mail.given.text, spec.temperature)
+        return tuple(mail.given.locate(s for s in spans if s.probability >= spec.thresholds.get(s.type, 0.0)))
 
-    def _sentences(self, given: ModelInput, tokens: Tokens, ran: Ran, place: int) -> tuple[ScoredSentence, ...]:
+    def _sentences(self, mail: _Read, outputs: Mapping[str, Floats]) -> tuple[ScoredSentence, ...]:
         spec = self.manifest.sentences
-        if spec is None:
-            return ()
-        logits: Floats = ran.outputs[len(self.manifest.heads) + bool(self.manifest.tags)][place]
-        return score_sentences(given, tokens, logits, spec)
+        return score_sentences(mail.given, mail.tokens, outputs[_SENTENCES], spec) if spec else ()
 
     def _reasons(
-        self, given: ModelInput, tokens: Tokens, heads: Mapping[str, Probabilities], ran: Ran, place: int
+        self, mail: _Read, heads: Mapping[str, Probabilities], contributions: Floats
     ) -> dict[str, tuple[Reason, ...]]:
-        contributions: Floats = ran.outputs[-1][place][: len(tokens)]  # (tokens, all labels)
+        """`contributions` is (tokens, all labels)."""
         found, offset = {}, 0
         for name, probabilities in heads.items():
             if self.manifest.heads[name].kind == "one":
-                column = contributions[:, offset + int(probabilities.argmax())]
-                found[name] = strongest_words(given.written, tokens, column)
+                column = contributions[: len(mail.tokens), offset + int(probabilities.argmax())]
+                found[name] = strongest_words(mail.given.written, mail.tokens, column)
             offset += len(probabilities)
         return found
 
@@ -200,12 +223,31 @@ def _stopped(given: ModelInput, cheap: Cheap) -> Scores:
     )
 
 
+def _refiner(folder: Path, manifest: Manifest, graph: Graph, threads: int) -> Refiner | None:
+    """The step of a bundle that refines by default; None for the others."""
+    spec = manifest.refine
+    if spec is None or not spec.heads:
+        return None
+    path = folder / spec.file
+    try:
+        refiner = Refiner(path, spec.heads, steps=spec.steps, halt_at=spec.halt_at, threads=threads)
+    except (*_UNREADABLE, KeyError) as error:
+        raise BundleError(f"{path} cannot be loaded as a step: {error}", path=str(path)) from error
+    wanted = {name: len(manifest.heads[name].labels) for name in spec.heads}
+    _verify_widths(path, wanted, refiner.outputs)
+    _verify_widths(folder / MODEL, {STATES: refiner.hidden}, graph.outputs)
+    return refiner
+
+
 def _verify_outputs(folder: Path, manifest: Manifest, graph: Graph) -> None:
-    outputs = graph.outputs
     wanted = {name: len(head.labels) for name, head in manifest.heads.items()}
     wanted |= {TAGS: len(manifest.tags.names)} if manifest.tags else {}
     wanted |= {_SENTENCES: WIDTH} if manifest.sentences else {}
+    _verify_widths(folder / MODEL, wanted, graph.outputs)
+
+
+def _verify_widths(path: Path, wanted: Mapping[str, int], outputs: Mapping[str, tuple[object, ...]]) -> None:
     for name, width in wanted.items():
         if name not in outputs or outputs[name][-1] != width:
-            message = f"{folder / MODEL} has no output {name} of width {width}, as the manifest says"
-            raise BundleError(message, path=str(folder / MODEL))
+            message = f"{path} has no output {name} of width {width}, as the manifest says"
+            raise BundleError(message, path=str(path))

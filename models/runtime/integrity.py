@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from mailweir.schemas.errors import BundleError, UnknownLabel, UnknownTaxonomy
-from mailweir.schemas.manifest import BundleFile, Manifest
+from mailweir.schemas.manifest import BundleFile, Manifest, RefineSpec
 from mailweir.schemas.taxonomy import installed_taxonomy
 
 MANIFEST = "manifest.json"
@@ -66,6 +66,19 @@ def verify_files(folder: Path, manifest: Manifest) -> None:
             raise BundleError(f"{path} is missing; {_REMEDY}", path=str(path))
         if describe_file(path) != expected:
             raise BundleError(f"{path} is not the file that {MANIFEST} describes; {_REMEDY}", path=str(path))
+    if manifest.refine:
+        _verify_refine(folder, manifest, manifest.refine)
+
+
+def _verify_refine(folder: Path, manifest: Manifest, spec: RefineSpec) -> None:
+    """The step is a file of the bundle and refines heads of the bundle."""
+    if spec.file not in manifest.files:
+        message = f"{folder / MANIFEST} names the step graph {spec.file}, which is not among its files; {_REMEDY}"
+        raise BundleError(message, path=str(folder / spec.file))
+    unknown = [name for name in spec.heads if name not in manifest.heads]
+    if unknown:
+        message = f"{folder / MANIFEST} refines {', '.join(unknown)}, which the bundle does not answer; {_REMEDY}"
+        raise BundleError(message, path=str(folder / MANIFEST))
 
 
 def verify_labels(folder: Path, manifest: Manifest) -> None:

@@ -1,7 +1,7 @@
 """`LinearTier`: one linear model per head over the words of a mail, in numpy; asked before the encoder."""
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -74,17 +74,25 @@ class Cheap:
 class LinearTier:
     """The cheap tier of a bundle; safe to use from several threads. `threshold` None: no mail stops."""
 
-    def __init__(self, tables: LinearTables, heads: dict[str, HeadSpec], threshold: float | None) -> None:
+    def __init__(
+        self,
+        tables: LinearTables,
+        heads: dict[str, HeadSpec],
+        threshold: float | None,
+        only: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        """`only`: of one of these heads one of these labels must be the answer, or the mail does not stop."""
         self._tables = tables
         self._heads = heads
         self._threshold = threshold
+        self._only = only
 
     def ask(self, given: ModelInput, *, reasons: bool = False) -> Cheap:
         """Its answer to one mail; without a word that it knows it is sure of nothing."""
         start = perf_counter()
         rows, values = self._tables.values(*term_counts(given))
         answers = self.calibrated(self._tables.products(rows, values))
-        sure = least_sure(answers, self._heads) if len(rows) else 0.0
+        sure = least_sure(answers, self._heads, self._only) if len(rows) else 0.0
         enough = self._threshold is not None and sure >= self._threshold
         heads = {name: table for name, table in answers.items() if name != QUIET}
         words = self._reasons(given, rows, values, heads) if reasons and enough else {}
@@ -127,7 +135,9 @@ def load_linear(folder: Path, manifest: Manifest) -> LinearTier | None:
     tables, width = read_tables(path), sum(len(head.labels) for head in heads.values())
     if not _fits(tables, width):
         raise BundleError(f"{path} is no table of {width} columns, as the manifest says", path=str(path))
-    return LinearTier(tables, heads, manifest.cheap.threshold)
+    # what stops has no summary: where the bundle makes some, only mail that gets none anyway may stop
+    only = manifest.sentences.summary.never if manifest.sentences else None
+    return LinearTier(tables, heads, manifest.cheap.threshold, only)
 
 
 def cheap_heads(heads: Mapping[str, HeadSpec], temperatures: Mapping[str, float]) -> dict[str, HeadSpec]:
@@ -138,8 +148,16 @@ def cheap_heads(heads: Mapping[str, HeadSpec], temperatures: Mapping[str, float]
     return found
 
 
-def least_sure(answers: Mapping[str, Probabilities], heads: Mapping[str, HeadSpec]) -> float:
-    """How sure the answer is that is least so."""
+def least_sure(
+    answers: Mapping[str, Probabilities],
+    heads: Mapping[str, HeadSpec],
+    only: Mapping[str, Sequence[str]] | None = None,
+) -> float:
+    """How sure the answer is that is least so; 0 where `only` names labels and none of them is the answer."""
+    if only is not None and not any(
+        heads[name].labels[int(answers[name].argmax())] in labels for name, labels in only.items()
+    ):
+        return 0.0
     return min(_surety(answers[name], head) for name, head in heads.items())
 
 

@@ -3,7 +3,8 @@
 The heads are linear over a weighted mean of the token vectors, so a logit is a sum over tokens and each token's share is exact.
 What is approximate is the reading: a token's vector has already taken in its neighbours, and its weight depends on theirs. A
 deletion test holds the words against random ones; measuring each deletion instead named hardly better words at eleven times the
-cost (EXPERIMENTS.md).
+cost (EXPERIMENTS.md). Where a bundle refines a head, the shares are those of the plain head alone: what its steps add is no sum
+over tokens.
 """
 
 import string

@@ -1,6 +1,6 @@
 """The cheap tier of a bundle in the making: fitted, calibrated, judged beside the model, and written."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -50,6 +50,7 @@ class Rival:
     answered: Sequence[Answered]
     precision: dict[str, float]  # of the entity rules, as the bundle uses them
     found: Pairs | None  # entities that tagger and rules find in each row of the validation authors; None: no tagger
+    only: Mapping[str, Sequence[str]] | None  # labels of mail that may stop: what gets no summary; None: all
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +153,10 @@ def _duel(
     said, at = {}, 0
     for name, spec in specs.items():
         said[name] = calibrate(fitted.logits[rows, at : (at := at + len(spec.labels))], spec)
-    sure = [least_sure({name: table[place] for name, table in said.items()}, specs) for place in range(len(rows))]
+    sure = [
+        least_sure({name: table[place] for name, table in said.items()}, specs, rival.only)
+        for place in range(len(rows))
+    ]
     heads = [
         Head(one.question.only(rows), one.spec, calibrate(one.held_out[rows], one.spec), said[one.question.name])
         for one in rival.answered

@@ -107,7 +107,9 @@ def _make(
     tags, precision, results["entities"], found = _entities(run, ready, fitted, model)
     results |= {"sentences": scorer.figures} if scorer else {}
     with threadpool_limits(1):
-        cheap, results["cheap"] = add_cheap_tier(folder, run, ready, Rival(model, answered, precision, found))
+        cheap, results["cheap"] = add_cheap_tier(
+            folder, run, ready, Rival(model, answered, precision, found, _without_summary(scorer))
+        )
     return Made(
         recipe=run.recipe,
         specs={a.question.name: a.spec for a in answered},
@@ -122,6 +124,10 @@ def _make(
         vocabulary=ready.vocabulary,
         cheap=cheap,
     )
+
+
+def _without_summary(scorer: FittedScorer | None) -> Mapping[str, Sequence[str]] | None:
+    return scorer.spec.summary.never if scorer else None
 
 
 def _entities(

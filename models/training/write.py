@@ -54,12 +54,17 @@ def check_target(out: Path) -> None:
 
 def write_bundle(out: Path, make: Callable[[Path], Made]) -> Manifest:
     """Let `make` write graph and tokenizer into a folder beside `out`, add card and manifest, put it in its place."""
+    return put_bundle(out, lambda made: _manifest(made, make(made)))
+
+
+def put_bundle(out: Path, make: Callable[[Path], Manifest]) -> Manifest:
+    """Let `make` write the files of a bundle into a folder beside `out`, add card and manifest, put it in its place."""
     check_target(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as folder:
         made = Path(folder) / "new"
         made.mkdir()
-        manifest = _manifest(made, make(made))
+        manifest = make(made)
         (made / CARD).write_text(model_card(manifest), encoding="utf-8")
         manifest = manifest.model_copy(update={"files": {**manifest.files, CARD: describe_file(made / CARD)}})
         (made / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")

@@ -15,6 +15,7 @@ from mailweir.schemas.manifest import Manifest
 from mailweir.services.cli.environment import client_settings
 
 if TYPE_CHECKING:
+    from mailweir.models.training.corpus import MailRow
     from mailweir.models.training.recipe import Recipe
 
 __all__ = ["train"]
@@ -50,6 +51,14 @@ def train(  # noqa: PLR0913 - a command's options are its arguments
     search: Annotated[
         int, typer.Option(metavar="N", min=0, help="Try N sets of options on a part of the rows first; see below.")
     ] = 0,
+    trm: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="BUNDLE",
+            help="Leave this fine-tuned bundle as it is, and fit a refinement (TRM) over its encoder; OUT may be BUNDLE. "
+            "It is served for the heads that it wins.",
+        ),
+    ] = None,
 ) -> None:
     r"""Train a bundle: fine-tuned encoder, heads, tagger, scorer of sentences, calibration, int8 form, figures.
 
@@ -57,6 +66,8 @@ def train(  # noqa: PLR0913 - a command's options are its arguments
     goes on where it was cut off.
 
     [bold]mailweir train --out bundle && mailweir classify --bundle bundle mails.jsonl[/]
+
+    [bold]mailweir train --trm bundle --out refined[/]
 
     Options of --set: [bold]balance[/] (class weights: power of the inverse frequency), [bold]focal[/] (gamma of the focal loss),
     [bold]sampling[/] (rare labels are taken more often: power of the inverse frequency), [bold]curriculum[/] (epochs that leave out the
@@ -73,12 +84,18 @@ def train(  # noqa: PLR0913 - a command's options are its arguments
     _check(corpus, public, search)
     if frozen and (options or search):
         raise InputError("--frozen leaves nothing to tune: leave out --set and --search, or --frozen")
+    if trm and (public or checkpoints or frozen or options or search):
+        raise InputError(
+            "--trm fits over a finished bundle: leave out --public, --checkpoints, --frozen, --set and --search"
+        )
     try:
         kept = None if frozen else checkpoints or out.with_name(f"{out.name}.checkpoints")
-        manifest = _train(out, _recipe(taxonomy, options or (), frozen=frozen), (corpus, public), (kept, search))
+        recipe = _recipe(taxonomy, options or (), frozen=frozen)
+        manifest = _refine(trm, out, corpus) if trm else _train(out, recipe, (corpus, public), (kept, search))
     except ImportError as error:
         raise SetupError(f"training needs packages that serving does not ({error}): {_INSTALL}") from error
-    typer.echo(f"{manifest.model.name} {manifest.model.version} written to {out}")
+    served = f", refined: {', '.join(manifest.refine.heads) or 'no head'}" if manifest.refine else ""
+    typer.echo(f"{manifest.model.name} {manifest.model.version} written to {out}{served}")
 
 
 def _check(corpus: Path | None, public: Path | None, search: int) -> None:
@@ -110,14 +127,14 @@ def _train(
     out: Path, recipe: Recipe, data: tuple[Path | None, Path | None], tuned: tuple[Path | None, int]
 ) -> Manifest:
     """`data` are the annotated rows, a folder or a file, and the folder of public collections; `tuned` checkpoints and trials."""
-    from mailweir.models.training.corpus import FOLDER, load_mails, load_tasks, tasks_as_mails
+    from mailweir.models.training.corpus import FOLDER
     from mailweir.models.training.public import load_public
     from mailweir.models.training.references import load_references
     from mailweir.models.training.train import Given, train_bundle
 
     corpus, public = data
+    rows = _rows(recipe.name, corpus)
     folder = corpus or FOLDER
-    rows = load_mails(folder) if recipe.name == "email" else tasks_as_mails(load_tasks(folder))
     extra = load_public(public, recipe.seed, say=_say) if public else []
     references = load_references(folder, rows) if recipe.name == "email" and folder.is_dir() else {}
     given = Given(public=extra, checkpoints=tuned[0], trials=tuned[1], references=references)
@@ -126,3 +143,18 @@ def _train(
 
 def _say(line: str) -> None:
     typer.echo(line, err=True)
+
+
+def _refine(bundle: Path, out: Path, corpus: Path | None) -> Manifest:
+    from mailweir.models.runtime.integrity import read_manifest
+    from mailweir.models.training.trm_bundle import refine_bundle
+
+    return refine_bundle(bundle, out, _rows(read_manifest(bundle).taxonomy.name, corpus))
+
+
+def _rows(taxonomy: str, corpus: Path | None) -> list[MailRow]:
+    """The annotated rows of a taxonomy, tasks as mails."""
+    from mailweir.models.training.corpus import FOLDER, load_mails, load_tasks, tasks_as_mails
+
+    folder = corpus or FOLDER
+    return load_mails(folder) if taxonomy == "email" else tasks_as_mails(load_tasks(folder))
