@@ -124,8 +124,8 @@ class Bundle:
         names = [*self.manifest.heads, *(name for name, wanted in optional.items() if wanted)]
         scores: dict[int, Scores] = {}
         for ran in self._graph.run([mail.tokens.ids for mail in mails], names, token_budget):
-            outputs = dict(zip(names, ran.outputs, strict=True))
-            outputs, steps, refine_ms = self._refined(outputs, [len(mails[row].tokens) for row in ran.rows])
+            plain = dict(zip(names, ran.outputs, strict=True))
+            outputs, steps, refine_ms = self._refined(plain, [len(mails[row].tokens) for row in ran.rows])
             tables = {name: calibrate(outputs[name], head) for name, head in self.manifest.heads.items()}
             spent = (ran.milliseconds + refine_ms) / len(ran.rows)
             for place, row in enumerate(ran.rows):

@@ -21,6 +21,7 @@ from mailweir.models.training.losses import head_loss, label_weights
 from mailweir.models.training.network import pad_rows
 from mailweir.models.training.states import Halves
 from mailweir.models.training.trm import TrmShape
+from mailweir.models.training.tuning import Tuning
 
 _WARM_UP = 0.06  # share of the steps in which the rate rises
 _STANDARD_MAILS = 512  # from which centre and spread are taken
@@ -114,14 +115,14 @@ def steps_loss(
     steps: Sequence[Tensor], lesson: Lesson, rows: Sequence[int], weights: Sequence[Tensor], tuning: TrmTuning
 ) -> Tensor:
     """Mean over the steps of the sum over the heads: every step is asked to answer (deep supervision)."""
-    total, chosen = torch.zeros(()), np.array(rows)
+    total, chosen, options = torch.zeros(()), np.array(rows), Tuning(smoothing=tuning.smoothing)
     for logits in steps:
         parts = torch.split(logits, lesson.sizes, dim=1)
         for question, part, weight in zip(lesson.questions, parts, weights, strict=True):
             known = torch.from_numpy(question.known[chosen])
             if known.any():
                 answers = torch.from_numpy(question.answers[chosen]).float()[known]
-                total = total + head_loss(question.kind, part[known], answers, weight, tuning.smoothing)
+                total = total + head_loss(question.kind, part[known], answers, weight, options)
     return total / len(steps)
 
 
