@@ -265,7 +265,7 @@ def _written(out: Path, manifest: Manifest, cheap: CheapSpec | None) -> Manifest
     def make(folder: Path) -> Made:
         (folder / LINEAR).write_bytes(b"tables")
         vocabulary: Any = SimpleNamespace(padding=1, pieces=SimpleNamespace(unknown=3))
-        parts: tuple[Any, ...] = (manifest.heads, {}, None, {}, manifest.metrics, (), {}, vocabulary)
+        parts: tuple[Any, ...] = (manifest.heads, {}, None, None, None, {}, manifest.metrics, (), {}, vocabulary)
         return Made(TINY, *parts, cheap=cheap)
 
     return write_bundle(out, make)
