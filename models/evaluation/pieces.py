@@ -77,8 +77,8 @@ def judged(manifest: Manifest, answer: Answer) -> Judged:
         raise ValueError(f"row {example.id} has no reference")
     given = example.model_input()
     sentences = newest_sentences(given)
-    right, missed = _copied(given.text, sentences, reference.summary_sentences)
-    asked, unasked = _copied(given.text, sentences, reference.action_items)
+    right, missed = _copied(given.written, sentences, reference.summary_sentences)
+    asked, unasked = _copied(given.written, sentences, reference.action_items)
     heads = decide(answer.scores, manifest, example.language).heads
     summary, items = (
         frozenset(sentences.index(one.sentence) for one in chosen)

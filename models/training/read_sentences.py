@@ -55,5 +55,5 @@ def _read(row: int, states: Floats, ready: Prepared, reference: Reference) -> Re
         row,
         means[seen],
         np.array([one.log_words for one in sentences])[seen],
-        {use: chosen_sentences(given.text, sentences, copied)[seen] for use, copied in quotes.items()},
+        {use: chosen_sentences(given.written, sentences, copied)[seen] for use, copied in quotes.items()},
     )

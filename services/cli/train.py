@@ -23,42 +23,50 @@ __all__ = ["train"]
 _INSTALL = "pip install 'mailweir[train]'"
 
 
+Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder of the new bundle; a bundle that is there is replaced.")]
+Corpus = Annotated[
+    Path | None, typer.Option(metavar="DIR|FILE", help="Annotated rows (*.jsonl); else the corpus of the repository.")
+]
+Public = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Public collections (NAME.jsonl.zst) to learn from as well.")
+]
+Checkpoints = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Where a run that is cut off goes on from; else OUT.checkpoints.")
+]
+TaxonomyName = Annotated[
+    Literal["email", "task"], typer.Option(help="What it decides about: mail, or tasks (a title, a description).")
+]
+Frozen = Annotated[
+    bool, typer.Option("--frozen", help="Leave the encoder as it is and fit heads only: minutes, not an hour.")
+]
+Options = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="An option of fine-tuning, like focal=2; may come again."),
+]
+Trials = Annotated[
+    int, typer.Option(metavar="N", min=0, help="Try N sets of options on a part of the rows first; see below.")
+]
+Refined = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="BUNDLE",
+        help="Leave this fine-tuned bundle as it is, and fit a refinement (TRM) over its encoder; OUT may be BUNDLE. "
+        "It is served for the heads that it wins.",
+    ),
+]
+
+
 def train(  # noqa: PLR0913 - a command's options are its arguments
-    out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder of the new bundle; a bundle that is there is replaced.")
-    ],
+    out: Out,
     *,
-    corpus: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR|FILE", help="Annotated rows (*.jsonl); else the corpus of the repository."),
-    ] = None,
-    public: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Public collections (NAME.jsonl.zst) to learn from as well.")
-    ] = None,
-    checkpoints: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where a run that is cut off goes on from; else OUT.checkpoints.")
-    ] = None,
-    taxonomy: Annotated[
-        Literal["email", "task"], typer.Option(help="What it decides about: mail, or tasks (a title, a description).")
-    ] = "email",
-    frozen: Annotated[
-        bool, typer.Option("--frozen", help="Leave the encoder as it is and fit heads only: minutes, not an hour.")
-    ] = False,
-    options: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="An option of fine-tuning, like focal=2; may come again."),
-    ] = None,
-    search: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Try N sets of options on a part of the rows first; see below.")
-    ] = 0,
-    trm: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="BUNDLE",
-            help="Leave this fine-tuned bundle as it is, and fit a refinement (TRM) over its encoder; OUT may be BUNDLE. "
-            "It is served for the heads that it wins.",
-        ),
-    ] = None,
+    corpus: Corpus = None,
+    public: Public = None,
+    checkpoints: Checkpoints = None,
+    taxonomy: TaxonomyName = "email",
+    frozen: Frozen = False,
+    options: Options = None,
+    search: Trials = 0,
+    trm: Refined = None,
 ) -> None:
     r"""Train a bundle: fine-tuned encoder, heads, tagger, scorer of sentences, calibration, int8 form, figures.
 

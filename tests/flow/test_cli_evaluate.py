@@ -58,7 +58,7 @@ def test_a_script_gets_one_object(data: Path) -> None:
     assert set(category["figures"]["source"]) == {"unknown", "archive", "iris", "oya"}
     assert set(category["figures"]["language"]) == {"en", "tr"}
     assert found["entities"]["exact"]["all"]["micro"]["f1"]["value"] > 0
-    assert set(found["latency"]["steps"]) - {"linear"} == {"compose", "tokenize", "model", "entities"}
+    assert set(found["latency"]["steps"]) - {"linear"} == {"compose", "tokenize", "model", "entities", "sentences"}
     assert sum(found["tiers"].values()) == ROWS
     bodies = [orjson.loads(line)["body"] for line in data.read_bytes().splitlines()]
     assert not [body for body in bodies if len(body) > 100 and body in done.out]

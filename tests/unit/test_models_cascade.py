@@ -300,9 +300,10 @@ def test_mail_stops_at_its_threshold(copy: Path) -> None:
 
 def test_between_the_two_each_mail_goes_its_own_way(copy: Path) -> None:
     """What stops has the cheap tier's answer, what does not the encoder's, in the order of the input."""
+    _without_sentences(copy)  # with them, only mail without a summary may stop
     cheap = Bundle.load(edit(copy, threshold=0.0)).classify(INPUTS)
-    sure = [float(np.min([_sureness(one, Bundle.load(copy).manifest)])) for one in cheap]
-    middle = sorted(sure)[2]
+    sure = [_sureness(one, Bundle.load(copy).manifest) for one in cheap]
+    middle = min(one for one in sure if one > min(sure))
     bundle = Bundle.load(edit(copy, threshold=middle))
     encoded = bundle.classify(INPUTS, cascade=False)
     mixed = bundle.classify(INPUTS)
@@ -314,9 +315,26 @@ def test_between_the_two_each_mail_goes_its_own_way(copy: Path) -> None:
             np.testing.assert_array_equal(one.heads[name], values)
 
 
+def test_only_mail_without_a_summary_stops(copy: Path) -> None:
+    """Where the bundle sums up: whatever the threshold, only labels that it makes no summary for."""
+    bundle = Bundle.load(edit(copy, threshold=1e-9))
+    assert bundle.manifest.sentences is not None
+    spared, labels = bundle.manifest.sentences.summary.never["category"], bundle.manifest.heads["category"].labels
+    alone = Bundle.load(_without_sentences(copy)).classify(INPUTS)
+    for one, other in zip(bundle.classify(INPUTS), alone, strict=True):
+        assert (one.tier == "linear") == (labels[int(other.heads["category"].argmax())] in spared)
+
+
+def _without_sentences(folder: Path) -> Path:
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"sentences": None}))
+    return folder
+
+
 def _sureness(scores: Scores, manifest: Manifest) -> float:
     assert manifest.cheap is not None
-    return least_sure(scores.heads, cheap_heads(manifest.heads, manifest.cheap.temperatures))
+    only = manifest.sentences.summary.never if manifest.sentences else None
+    return least_sure(scores.heads, cheap_heads(manifest.heads, manifest.cheap.temperatures), only)
 
 
 def test_batch_mates_change_neither_answer_nor_tier(copy: Path) -> None:

@@ -69,8 +69,7 @@ def test_an_order_number_at_the_end_of_a_long_mail_is_found(shipped: Bundle) -> 
     short = compose_fields("Order", "ann@customer.example", "sales", "Hello", ())
     (alone,) = shipped.classify([mail])
     beside = shipped.classify([short, mail, short])[1]
-    found = {(span.type, body[span.start : span.end]) for field, span in alone.tagged if field == "body"}
-    assert ("po_number", "4500917733") in found
-    assert ("amount", "$12,480.00") in found
+    found = {body[span.start : span.end] for field, span in alone.tagged if field == "body"}
+    assert {"4500917733", "$12,480.00", "Friday 14 March"} <= found
     assert alone.truncated
     assert beside.tagged == alone.tagged
