@@ -28,7 +28,7 @@ def mended(span: Span, text: str) -> Iterator[Span]:
     start, end = whole_words(text, span.start, span.end)
     if span.type == "deadline":
         start, end = trim(text, *whole_date(text, start, end))
-    if _possible(span.type, text[start:end]):
+    if start < end and _possible(span.type, text[start:end]):
         yield Span(span.type, start, end, span.probability)
 
 
