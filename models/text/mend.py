@@ -9,13 +9,14 @@ from mailweir.models.text.spans import Span, trim
 
 _JOINTS = "-/._@:"  # inside a word they belong to it: `SO/25-774`, `28.02.2025`, `10:00`, `sales4460@firm.example`
 _LONGEST = 80  # characters by which a find may grow: longer runs are no codes
+_COLUMN = re.compile(r"[ \u00a0]{2,}|\t|\n")  # what stands beyond it is the next column of a table, or the next line
 _QUANTITY = re.compile(r"\d{1,3}(?:[.,\u00a0 ]\d{3})+|\d+(?:[.,]\d+)?")
 _ADDRESS = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
 _MONEY = re.compile(r"[^\W\d_]|[$€£¥₺₹₦₱₩₪₽]")  # a currency is a sign or a word
 
 
 def mended(span: Span, text: str) -> Iterator[Span]:
-    """The find as it stands in `text`: cut words made whole, two amounts side by side taken apart, none if its type cannot be so.
+    """The find as it stands in `text`: cut words made whole, columns of a table taken apart, none if its type cannot be so.
 
     The tagger's tokens are pieces of words: of `SO-3390518` it may have seen the first half only.
     """
@@ -25,7 +26,8 @@ def mended(span: Span, text: str) -> Iterator[Span]:
     if span.type == "quantity":
         yield from _quantity(span, text)
         return
-    start, end = whole_words(text, span.start, span.end)
+    gap = _COLUMN.search(text, span.start, span.end)
+    start, end = whole_words(text, span.start, gap.start() if gap and gap.start() > span.start else span.end)
     if span.type == "deadline":
         start, end = trim(text, *whole_date(text, start, end))
     if start < end and _possible(span.type, text[start:end]):

@@ -23,6 +23,7 @@ def mend(kind: str, found: str, text: str) -> list[str]:
         ("order_number", "TS-339", "your TS-3390518.", ["TS-3390518"]),
         ("order_number", "SO/25", "SO/25-774, please", ["SO/25-774"]),
         ("order_number", "abc", "the abc order", []),
+        ("product_sku", "OPT-SFP10-SR    10G", "12 OPT-SFP10-SR    10G optics", ["OPT-SFP10-SR"]),
         ("team_mailbox", "retour@kampeer", "to retour@kampeerhuis.nl.", ["retour@kampeerhuis.nl"]),
         ("team_mailbox", "desk", "the desk said", []),
         ("amount", "96,75 EUR      1.548,00 EUR", "a  96,75 EUR      1.548,00 EUR", ["96,75 EUR", "1.548,00 EUR"]),
