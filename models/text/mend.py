@@ -71,7 +71,7 @@ def _quantity(span: Span, text: str) -> Iterator[Span]:
 
 
 def _inside_a_code(text: str, start: int, end: int) -> bool:
-    before, after = text[:start][-1:], text[end:][:1]
+    before, after = text[max(0, start - 1) : start], text[end : end + 1]
     return before.isalnum() or before in ("-", "/") or after.isdigit() or after == "/"
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import optuna
 import pytest
-import torch
 
 from mailweir.models.training.corpus import MailRow, load_mails
 from mailweir.models.training.prepare import Prepared, prepare
@@ -20,17 +18,10 @@ from mailweir.models.training.train import Given, train_bundle
 from mailweir.models.training.tuning import Adapters, Tuning
 from mailweir.schemas.errors import InputError
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SHORT = Tuning(Adapters(rank=4, alpha=8, frozen=0), heads_epochs=1, epochs=1, batch=32)
 RECIPE = replace(TINY, tuning=SHORT, validation=("sam",))
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Two threads only wait for each other on matrices this small."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,17 +38,10 @@ from mailweir.models.training.trm_train import ONE, TRM
 from mailweir.models.training.tuning import Adapters, Tuning
 from mailweir.schemas.errors import BundleError, InputError
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 HIDDEN, SIZES, HEADS = 12, (3, 4), ("category", "next_actions")
 SHAPE = TrmShape(width=16, attention_heads=2, scratch=2, latent=2, steps=4)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Two threads only wait for each other on matrices this small."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,16 +24,9 @@ from mailweir.models.training.tune import Examples, Tuner
 from mailweir.models.training.tuning import Adapters, Tuning
 from mailweir.schemas.errors import InputError
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SHORT = Tuning(Adapters(rank=2, alpha=4, frozen=1), heads_epochs=1, epochs=3, batch=8, decay=0.5)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Two threads only wait for each other on matrices this small."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
