@@ -49,7 +49,7 @@ TASK = Recipe(
     test=TASK_TEST,
     validation=TASK_VALIDATION,
     cheap=3_000,
-    tuning=Tuning(epochs=10, patience=4, decay=0.98),
+    tuning=Tuning(epochs=10, patience=4, decay=0.98, augment=0.0),
     targets={"category": 0.95},
 )
 """Makes the shipped bundle `task`."""

@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from random import Random
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +15,11 @@ from mailweir.models.runtime.graph import Graph
 from mailweir.models.text.spans import tag_names
 from mailweir.models.training.answer import Answered, Fitted, question_f1, questions_of
 from mailweir.models.training.calibrate import fit_spec
+from mailweir.models.training.corpus import MailRow
+from mailweir.models.training.data.augment import KINDS, augmented
 from mailweir.models.training.heads import Mask, Question, Strength, add, fit_words
 from mailweir.models.training.network import Network
-from mailweir.models.training.prepare import Prepared, quantized
+from mailweir.models.training.prepare import Prepared, quantized, row_input
 from mailweir.models.training.public import PublicRow
 from mailweir.models.training.split import Run
 from mailweir.models.training.tags import tag_targets
@@ -55,18 +58,34 @@ def tags_of(run: Run) -> tuple[str, ...]:
 
 
 def examples_of(run: Run, ready: Prepared, public: Sequence[PublicRow]) -> Examples:
-    """The rows of the run, then the public ones, which a curriculum always takes."""
+    """The rows of the run, other forms of those that may be fitted on, then the public ones; a curriculum always takes these."""
     questions, names = questions_of(run), tags_of(run)
+    forms = _forms(run)
+    origins = np.array([*range(len(run.rows)), *(origin for origin, _ in forms)])
+    inputs = [*ready.inputs, *(row_input(form) for _, form in forms)]
+    tokens = [*ready.tokens, *(ready.read(given) for given in inputs[len(run.rows) :])]
+    rows = [*run.rows, *(form for _, form in forms)]
     tags = [
-        tag_targets(given.written, tokens.encoding.offsets, row.marks, names)[: len(tokens)]
+        tag_targets(given.written, read.encoding.offsets, row.marks, names)[: len(read)]
         if names and row.marks is not None
         else None
-        for row, given, tokens in zip(run.rows, ready.inputs, ready.tokens, strict=True)
+        for row, given, read in zip(rows, inputs, tokens, strict=True)
     ]
-    mails = [*ready.mails, *(ready.read(row.given).ids for row in public)]
-    late = np.concatenate([_rank(run.split.fitting), np.zeros(len(public))])
-    widened = [_widened(question, public) for question in questions]
+    mails = [*(read.ids for read in tokens), *(ready.read(row.given).ids for row in public)]
+    late = np.concatenate([_rank(run.split.fitting)[origins], np.zeros(len(public))])
+    widened = [_widened(question.only(origins), public) for question in questions]
     return Examples(mails, widened, [*tags, *(None for _ in public)], late)
+
+
+def _forms(run: Run) -> list[tuple[int, MailRow]]:
+    """Other forms of a share of the rows that may be fitted on, and which row each is of."""
+    share = run.recipe.tuning.augment if run.recipe.tuning else 0.0
+    fitting = np.flatnonzero(run.split.fitting)
+    draw = np.random.default_rng(run.recipe.seed)
+    chosen = np.sort(draw.permutation(fitting)[: round(share * len(fitting))])
+    chance = Random(run.recipe.seed)  # noqa: S311  # no secret
+    made = ((int(row), augmented(run.rows[row], tuple(KINDS), chance)) for row in chosen)
+    return [(row, other[1]) for row, other in made if other]
 
 
 def _rank(rows: Mask) -> NDArray[np.float64]:

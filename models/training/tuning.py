@@ -37,6 +37,7 @@ class Tuning:
     curriculum: int = (
         0  # epochs of the adapters that leave out the end of the corpus, which is to be sorted from easy to hard
     )
+    augment: float = 0.3  # share of the mails to learn from that are learned from in another form as well
     tags_weight: float = 1.0
     decay: float = 0.995  # of the running mean of the weights
     patience: int = 3  # epochs without a gain on the validation authors before it stops
@@ -58,6 +59,7 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
     "focal": (0, 10),
     "sampling": (0, 2),
     "curriculum": (0, 100),
+    "augment": (0, 1),
     "tags_weight": (0, 100),
     "decay": (0, 0.99999),
     "patience": (1, 100),

@@ -79,7 +79,8 @@ def train(  # noqa: PLR0913 - a command's options are its arguments
 
     Options of --set: [bold]balance[/] (class weights: power of the inverse frequency), [bold]focal[/] (gamma of the focal loss),
     [bold]sampling[/] (rare labels are taken more often: power of the inverse frequency), [bold]curriculum[/] (epochs that leave out the
-    end of a corpus sorted by [bold]data build[/]), rank, alpha, dropout, frozen, heads_epochs, epochs, batch, heads_rate, adapters_rate,
+    end of a corpus sorted by [bold]data build[/]), [bold]augment[/] (share of the mails that are learned from in another form as well:
+    typos, quoted, without Turkish letters, other numbers), rank, alpha, dropout, frozen, heads_epochs, epochs, batch, heads_rate, adapters_rate,
     smoothing, tags_weight, decay, patience, seed.
 
     --search compares rate, rank, frozen layers and focal gamma on the validation authors ([bold]pip install 'mailweir\[search]'[/]) and
