@@ -28,6 +28,7 @@ __all__ = ["admin_client", "client_options", "close", "failure", "unreachable"]
 _METADATA_MAX_AGE_MS = 30_000
 
 _CLOSE_SECONDS = 5.0
+_GOODBYE_SECONDS = 0.5
 _REFUSED = (TopicAuthorizationFailedError, GroupAuthorizationFailedError, SaslAuthenticationFailed)
 
 
@@ -135,7 +136,9 @@ async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]
             await asyncio.wait_for(client.start(), settings.request_timeout_ms / 1_000)
         except (KafkaConnectionError, KafkaError, TimeoutError, OSError) as error:
             await client.close()
-            await asyncio.sleep(0)  # closed sockets go with the loop's next round
+            # A closed socket goes with the loop's next round; over TLS only when the broker has closed as well, which it does
+            # right behind the refusal, but a busy one takes its time.
+            await asyncio.sleep(_GOODBYE_SECONDS if settings.kafka_security.endswith("SSL") else 0)
             raise unreachable(settings, error, "\n".join(said)) from error
     try:
         yield client
