@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,3 +59,13 @@ def test_places_in_the_text_are_places_in_the_mail(before: str) -> None:
     start = given_input.text.index("INV-77")
     ((field, span),) = given_input.locate([Span("invoice_number", start, start + 6, 0.9)])
     assert (field, body[span.start : span.end]) == ("body", "INV\u200b-77")
+
+
+def test_places_are_worked_out_once() -> None:
+    """Entities and sentences of a mail share them, and neither can change them for the other."""
+    given_input = compose_fields("Hi", "a@example.org", "sales", "one\n\ntwo  three", ())
+    assert given_input.origins is given_input.origins
+    assert given_input.written is given_input.written
+    with pytest.raises(ValueError, match="read-only"):
+        given_input.origins[0] = 1
+    assert given_input == compose_fields("Hi", "a@example.org", "sales", "one\n\ntwo  three", ())
