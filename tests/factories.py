@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from mailweir.schemas.errors import RecordError
 
-Handle = Callable[[Sequence[Record]], Awaitable[Sequence["Event | RecordError"]]]
+Results = Sequence["Event | RecordError"]
+Handle = Callable[[Sequence[Record]], Awaitable[Results]]
 
 
 def settings(**changes: Any) -> Settings:
@@ -46,6 +47,17 @@ def raw(number: int, mailbox: str = "sales") -> Outgoing:
     return Outgoing(
         "mail.raw", f"{mailbox}-{number % 7}".encode(), text.encode(), [("content-type", b"message/rfc822")]
     )
+
+
+def write_raw(bus: MemoryBus, count: int) -> None:
+    """So many mails, each different, onto mail.raw."""
+    for number in range(count):
+        bus.write(raw(number))
+
+
+def parsed_ids(bus: MemoryBus) -> list[str]:
+    """Ids of the mails on mail.parsed, one for every record."""
+    return [Email.decode(record.value).email_id for record in bus.records("mail.parsed")]
 
 
 def parsed(record: Record) -> Email:

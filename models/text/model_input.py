@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import NamedTuple
 
@@ -41,7 +42,7 @@ class Excerpt(NamedTuple):
     kind: ZoneKind | None = None  # of a part of the body
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: what entities and sentences both ask for is computed once and kept
 class ModelInput:
     """What a model is given of one mail."""
 
@@ -51,16 +52,30 @@ class ModelInput:
     whole: str = ""  # the text with its line ends
     excerpts: tuple[Excerpt, ...] = ()
 
-    @property
+    @cached_property
     def written(self) -> str:
         """The text, character by character, in the letters that the mail has."""
         return _one_line(self.whole) if self.whole else self.text
 
+    @cached_property
+    def origins(self) -> NDArray[np.int64]:
+        """(characters of `text`,) where each stands in `whole`; read only."""
+        kept = np.ones(len(self.whole), bool)
+        for hidden in INVISIBLE.finditer(self.whole):
+            kept[hidden.start() : hidden.end()] = False
+        shown = np.flatnonzero(kept)
+        for run in _BLANKS.finditer(INVISIBLE.sub("", self.whole)):
+            kept[shown[run.start() + 1 : run.end()]] = False
+        found = np.flatnonzero(kept)
+        found.flags.writeable = False
+        return found
+
     def locate(self, spans: Iterable[Span]) -> Iterator[tuple[EntityField, Span]]:
         """Spans of the text as whole words of the field that they come from; what reaches over two places of it is dropped."""
-        origin = self.origins()
         for span in spans:
-            written = Span(span.type, int(origin[span.start]), int(origin[span.end - 1]) + 1, span.probability)
+            written = Span(
+                span.type, int(self.origins[span.start]), int(self.origins[span.end - 1]) + 1, span.probability
+            )
             for whole in mended(written, self.whole):
                 yield from self._in_field(whole)
 
@@ -69,16 +84,6 @@ class ModelInput:
             if piece.at <= span.start and span.end <= piece.at + piece.end - piece.start:
                 move = piece.start - piece.at
                 yield piece.field, Span(span.type, span.start + move, span.end + move, span.probability)
-
-    def origins(self) -> NDArray[np.int64]:
-        """(characters of `text`,) where each stands in `whole`."""
-        kept = np.ones(len(self.whole), bool)
-        for hidden in INVISIBLE.finditer(self.whole):
-            kept[hidden.start() : hidden.end()] = False
-        shown = np.flatnonzero(kept)
-        for run in _BLANKS.finditer(INVISIBLE.sub("", self.whole)):
-            kept[shown[run.start() + 1 : run.end()]] = False
-        return np.flatnonzero(kept)
 
 
 def compose(email: Email) -> ModelInput:

@@ -8,7 +8,6 @@ from functools import cache
 from itertools import islice
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mailweir.models.text import marks
 from mailweir.models.text.model_input import Excerpt, ModelInput
@@ -38,19 +37,18 @@ class Sentence:
 
 def newest_sentences(given: ModelInput) -> tuple[Sentence, ...]:
     """In order of appearance, what was passed on last; none for a mail that only quotes."""
-    origins, shown = given.origins(), given.written
-    return tuple(sentence for piece in given.excerpts for sentence in _of_piece(given, piece, origins, shown))
+    return tuple(sentence for piece in given.excerpts for sentence in _of_piece(given, piece))
 
 
-def _of_piece(given: ModelInput, piece: Excerpt, origins: NDArray[np.int64], shown: str) -> Iterator[Sentence]:
+def _of_piece(given: ModelInput, piece: Excerpt) -> Iterator[Sentence]:
     if piece.kind not in {"new", "forwarded"}:
         return
     written = given.whole[piece.at : piece.at + piece.end - piece.start]
     for bounds in islice(split_sentences(written), _MOST):
-        start, end = map(int, np.searchsorted(origins, [piece.at + bounds.start, piece.at + bounds.end]))
-        bullet = _BULLET.match(shown, start, end)
+        start, end = map(int, np.searchsorted(given.origins, [piece.at + bounds.start, piece.at + bounds.end]))
+        bullet = _BULLET.match(given.written, start, end)
         start = bullet.end() if bullet else start
-        text = shown[start:end]
+        text = given.written[start:end]
         if _says_something(text) and not (piece.kind == "forwarded" and _is_header(text)):
             yield Sentence(start, end, text)
 

@@ -1,11 +1,11 @@
 """Annotated entities as tags of tokens."""
 
-import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mailweir.models.text.occurrences import occurrences
 from mailweir.models.training.corpus import EntityMark
 
 UNKNOWN = -100  # a token whose tag the annotation does not settle; the loss leaves it out
@@ -27,14 +27,6 @@ def tag_targets(
             owner[start:end] = UNKNOWN if unclear else place[f"B-{mark.type}"]
             starts[start] = True
     return np.array([_tag(owner, starts, start, end) for start, end in offsets], np.int64)
-
-
-def occurrences(text: str, wanted: str) -> list[tuple[int, int]]:
-    """Where `wanted` stands in `text` as a whole, not as a part of a longer word or number; blanks are alike."""
-    words = r"\s+".join(re.escape(word) for word in wanted.split())
-    before = r"(?<!\w)(?<!\d[.,])" if wanted.strip()[:1].isalnum() else ""
-    after = r"(?!\w)(?![.,]\d)" if wanted.strip()[-1:].isalnum() else ""
-    return [match.span() for match in re.finditer(before + words + after, text)]
 
 
 def _tag(owner: NDArray[np.int64], starts: NDArray[np.bool_], start: int, end: int) -> int:

@@ -60,7 +60,7 @@ def tags_of(run: Run) -> tuple[str, ...]:
 def examples_of(run: Run, ready: Prepared, public: Sequence[PublicRow]) -> Examples:
     """The rows of the run, other forms of those that may be fitted on, then the public ones; a curriculum always takes these."""
     questions, names = questions_of(run), tags_of(run)
-    forms = _forms(run)
+    forms = forms_of(run)
     origins = np.array([*range(len(run.rows)), *(origin for origin, _ in forms)])
     inputs = [*ready.inputs, *(row_input(form) for _, form in forms)]
     tokens = [*ready.tokens, *(ready.read(given) for given in inputs[len(run.rows) :])]
@@ -77,8 +77,8 @@ def examples_of(run: Run, ready: Prepared, public: Sequence[PublicRow]) -> Examp
     return Examples(mails, widened, [*tags, *(None for _ in public)], late)
 
 
-def _forms(run: Run) -> list[tuple[int, MailRow]]:
-    """Other forms of a share of the rows that may be fitted on, and which row each is of."""
+def forms_of(run: Run) -> list[tuple[int, MailRow]]:
+    """Other forms of a share of the rows that may be fitted on, and which row each is of; by `Tuning.augment` and the recipe's seed."""
     share = run.recipe.tuning.augment if run.recipe.tuning else 0.0
     fitting = np.flatnonzero(run.split.fitting)
     draw = np.random.default_rng(run.recipe.seed)

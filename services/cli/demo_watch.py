@@ -15,7 +15,7 @@ from mailweir.schemas.topics import CLASSIFIED, DEAD
 from mailweir.services.cli.figures import scrape
 from mailweir.services.cli.opening import open_topic
 from mailweir.services.cli.output import file_size, plain
-from mailweir.services.cli.rows import decision_cells, decision_rows
+from mailweir.services.cli.rows import decision_cells, decision_rows, first_sentence
 from mailweir.services.cli.sample_mails import Sample
 from mailweir.services.settings import Settings
 from mailweir.services.stream import Record
@@ -62,7 +62,8 @@ async def show_decisions(
                 _check(workers)
                 for decision in [Decision.decode(record.value) for record in await decided.pull(_PULL_MS)]:
                     name = ids[decision.email_id]
-                    rows.add({"mail": name.rpartition("/")[2], **decision_cells(decision)})
+                    cells = {"mail": name.rpartition("/")[2], **decision_cells(decision)}
+                    rows.add(cells, below=first_sentence(decision))
                     decisions[name] = decision
                 dead += [_dead(record, names) for record in await rejected.pull(0)]
     except TimeoutError as error:
@@ -78,6 +79,8 @@ async def show_decisions(
 def show_detail(to: Console, decision: Decision) -> None:
     """What a row of the table has no room for."""
     parts = (
+        ("sums up", decision.summary or ""),
+        ("asks", " / ".join(decision.action_items)),
         ("do next", ", ".join(f"{action.label} {action.probability:.0%}" for action in decision.next_actions)),
         ("found", ", ".join(f"{entity.type} {entity.text}" for entity in decision.entities)),
         ("took", ", ".join(f"{step} {spent:.1f} ms" for step, spent in decision.timings_ms.items())),

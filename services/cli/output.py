@@ -24,6 +24,7 @@ __all__ = ["Column", "Rows", "complain", "console", "emit", "file_size", "plain"
 
 _PIPED_WIDTH = 140  # columns of a table that goes into a file or a pipe
 _GAP = 1  # blanks between two columns
+_INDENT = "  "  # of what stands below a row
 
 Advance = Callable[[int, int], None]
 """Called with mails and bytes done since the last call."""
@@ -79,12 +80,16 @@ class Rows:
         self._columns = _fit(columns, to.width)
         self.count = 0
 
-    def add(self, cells: Mapping[str, str | Text]) -> None:
-        """Print a row; a cell is found by its column's title."""
+    def add(self, cells: Mapping[str, str | Text], below: str = "") -> None:
+        """Print a row; a cell is found by its column's title. `below` goes onto a line of its own, cut where the terminal ends."""
         if not self.count:
             self._print([Text(column.title, "bold") for column in self._columns])
         self.count += 1
         self._print([_text(cells[column.title]) for column in self._columns])
+        if below:
+            line = Text(f"{_INDENT}{plain(below)}", "dim", no_wrap=True)
+            line.truncate(self._to.width, overflow="ellipsis")
+            self._to.print(line)
 
     def _print(self, cells: Sequence[Text]) -> None:
         line = Text(no_wrap=True, overflow="crop")

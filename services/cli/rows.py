@@ -10,7 +10,7 @@ from rich.text import Text
 from mailweir.schemas.events import DeadLetter, Decision
 from mailweir.services.cli.output import Column, Rows, file_size, plain
 
-__all__ = ["UNSURE", "dead_cells", "dead_rows", "decision_cells", "decision_rows"]
+__all__ = ["UNSURE", "dead_cells", "dead_rows", "decision_cells", "decision_rows", "first_sentence"]
 
 UNSURE = "? = not sure enough: a person should look"
 """What the mark behind a label means."""
@@ -39,6 +39,7 @@ def decision_rows(to: Console, first: str, width: int = 16) -> Rows:
         *(heads[name] for name in list(_HEADS)[1:]),
         Column("review", 9, 2),
         Column("found", 5, 10, right=True),
+        Column("asks", 4, 9, right=True),
         Column("model", 12, 11),
     )
     return Rows(to, columns)
@@ -52,9 +53,18 @@ def decision_cells(decision: Decision) -> dict[str, str | Text]:
         "lang": decision.language,
         "sure": f"{category.probability:.0%}" if category else "",
         "review": decision.review_cause or "",
-        "found": str(len(decision.entities)) if decision.entities else "",
+        "found": str(len(decision.entities) or ""),
+        "asks": str(len(decision.action_items) or ""),
         "model": decision.model.version,
     }
+
+
+def first_sentence(decision: Decision) -> str:
+    """What the summary begins with; empty where the mail has none."""
+    from mailweir.models.text.sentences import split_sentences
+
+    summary = decision.summary or ""
+    return next((summary[one.start : one.end] for one in split_sentences(summary)), "")
 
 
 def dead_rows(to: Console, first: str, width: int = 8) -> Rows:

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 import pytest
-from factories import add_stage, finish, memory_bus, parse_all, raw, running, settings, until
+from factories import add_stage, finish, memory_bus, parse_all, parsed_ids, raw, running, settings, until, write_raw
 from faust.types.streams import StreamT
 
 from mailweir.schemas.errors import AgentEnded, DependencyError, RecordError
-from mailweir.schemas.events import Email, Event
+from mailweir.schemas.events import Event
 from mailweir.schemas.topics import PARSED, RAW
 from mailweir.services.app import Host
 from mailweir.services.memory import MemoryBus
@@ -18,15 +18,6 @@ from mailweir.services.stream import Batch, Record
 from mailweir.services.stream.record import Partition
 
 Results = Sequence[Event | RecordError]
-
-
-def _write(bus: MemoryBus, count: int) -> None:
-    for number in range(count):
-        bus.write(raw(number))
-
-
-def _ids(bus: MemoryBus) -> list[str]:
-    return [Email.decode(record.value).email_id for record in bus.records("mail.parsed")]
 
 
 async def _told(_: frozenset[Partition]) -> None:
@@ -48,7 +39,7 @@ async def _cancelled() -> None:
 async def test_a_batch_whose_agent_is_cancelled_is_not_committed_over() -> None:
     """The worker ends with an error in the middle of the batch; the next start reads the batch again."""
     bus = memory_bus(1)
-    _write(bus, 40)
+    write_raw(bus, 40)
     calls = 0
 
     async def handle(records: Sequence[Record]) -> Results:
@@ -62,15 +53,15 @@ async def test_a_batch_whose_agent_is_cancelled_is_not_committed_over() -> None:
     add_stage(host, handle)
     with pytest.raises(AgentEnded, match="start the worker again"):
         await asyncio.wait_for(host.serve(lambda _: None), 10)
-    assert len(_ids(bus)) == 4
+    assert len(parsed_ids(bus)) == 4
     await finish(bus, parse_all, 40)
-    assert len(set(_ids(bus))) == 40
+    assert len(set(parsed_ids(bus))) == 40
 
 
 async def test_a_batch_that_its_agent_gives_up_alone_is_not_committed_over() -> None:
     """Also an agent that survives the cancellation of its batch, and takes the next one, stops the worker."""
     bus = memory_bus(1)
-    _write(bus, 12)
+    write_raw(bus, 12)
     host = Host(settings(batch_mails=4), bus)
     given_up = False
 
@@ -96,7 +87,7 @@ async def test_a_batch_that_its_agent_gives_up_alone_is_not_committed_over() -> 
 async def test_an_agent_whose_loop_ends_between_batches_takes_the_worker_with_it(cancelled: bool) -> None:  # noqa: FBT001
     """One batch done and no agent for the next: the worker stops instead of waiting for ever."""
     bus = memory_bus(1)
-    _write(bus, 12)
+    write_raw(bus, 12)
     host = Host(settings(batch_mails=4, rebalance_wait_ms=10), bus)
 
     @host.agent(RAW, "ingest")
@@ -111,13 +102,13 @@ async def test_an_agent_whose_loop_ends_between_batches_takes_the_worker_with_it
     with pytest.raises(AgentEnded):
         await asyncio.wait_for(host.serve(lambda _: None), 10)
     committed = await bus.source("mail.raw", "mailweir.ingest").committed([("mail.raw", 0)])
-    assert committed == {("mail.raw", 0): len(_ids(bus))}
+    assert committed == {("mail.raw", 0): len(parsed_ids(bus))}
 
 
 async def test_a_rebalance_waits_for_the_batch_in_hand() -> None:
     """A second member joins in the middle of a slow batch: it is published and committed before, so nothing repeats."""
     bus = memory_bus(2)
-    _write(bus, 8)
+    write_raw(bus, 8)
     entered = asyncio.Event()
 
     async def slow(records: Sequence[Record]) -> Results:
@@ -128,9 +119,9 @@ async def test_a_rebalance_waits_for_the_batch_in_hand() -> None:
     async with running(bus, slow):
         await entered.wait()
         async with running(bus, parse_all):
-            await until(lambda: len(set(_ids(bus))) == 8)
+            await until(lambda: len(set(parsed_ids(bus))) == 8)
             await asyncio.sleep(0.1)
-    assert len(_ids(bus)) == 8
+    assert len(parsed_ids(bus)) == 8
 
 
 async def test_an_abandoned_batch_publishes_nothing_afterwards() -> None:
@@ -150,7 +141,7 @@ async def test_an_abandoned_batch_publishes_nothing_afterwards() -> None:
         await _join(bus)
         bus.away = False
         await asyncio.sleep(0.4)  # twice the longest wait between two tries
-        assert _ids(bus) == []
+        assert parsed_ids(bus) == []
 
 
 def _watch_commits(bus: MemoryBus, host: Host) -> list[tuple[int, int]]:
@@ -159,7 +150,7 @@ def _watch_commits(bus: MemoryBus, host: Host) -> list[tuple[int, int]]:
     commit, seen = reader._source.commit, []
 
     async def watched(offsets: Mapping[Partition, int]) -> bool:
-        seen.extend((offset, len(set(_ids(bus))) + len(bus.records("mail.dead"))) for offset in offsets.values())
+        seen.extend((offset, len(set(parsed_ids(bus))) + len(bus.records("mail.dead"))) for offset in offsets.values())
         return await commit(offsets)
 
     reader._source.commit = watched  # type: ignore[method-assign]
@@ -196,7 +187,7 @@ async def test_a_dead_letter_that_was_abandoned_is_written_by_the_next_reader() 
 async def test_an_isolation_that_was_abandoned_begins_again() -> None:
     """A rebalance in the middle of trying records one by one: the one in hand and those after it are read again."""
     bus = memory_bus(1)
-    _write(bus, 4)
+    write_raw(bus, 4)
     inside, free = asyncio.Event(), asyncio.Event()
 
     async def handle(records: Sequence[Record]) -> Results:
@@ -212,14 +203,14 @@ async def test_an_isolation_that_was_abandoned_begins_again() -> None:
         await inside.wait()
         await _join(bus)
         free.set()
-        await until(lambda: len(set(_ids(bus))) == 4, 5)
+        await until(lambda: len(set(parsed_ids(bus))) == 4, 5)
     assert commits == [(4, 4)]
 
 
 async def test_a_refused_commit_brings_the_records_again_and_nothing_else() -> None:
     """Exactly the refused batch is handled twice, although others were already waiting behind it."""
     bus = memory_bus(1)
-    _write(bus, 20)
+    write_raw(bus, 20)
     refused: list[int] = []
     async with running(bus, parse_all, batch_bytes=500, batch_wait_ms=0) as host:
         [reader] = host.stream.readers
@@ -233,14 +224,14 @@ async def test_a_refused_commit_brings_the_records_again_and_nothing_else() -> N
             return await commit(offsets)
 
         reader._source.commit = once  # type: ignore[method-assign]
-        await until(lambda: len(set(_ids(bus))) == 20 and reader.progress.behind == 0)
-    assert len(_ids(bus)) == 20 + refused[0]
+        await until(lambda: len(set(parsed_ids(bus))) == 20 and reader.progress.behind == 0)
+    assert len(parsed_ids(bus)) == 20 + refused[0]
 
 
 async def test_records_that_could_not_be_checked_are_pulled_again() -> None:
     """The broker leaves between a pull and the look at the committed offsets: no record is skipped, no hole is seen."""
     bus = memory_bus(1)
-    _write(bus, 40)
+    write_raw(bus, 40)
     host = Host(settings(batch_mails=4), bus)
     add_stage(host, parse_all)
     [reader] = host.stream.readers
@@ -253,10 +244,10 @@ async def test_records_that_could_not_be_checked_are_pulled_again() -> None:
 
     reader._source.committed = away_once  # type: ignore[assignment]
     serving = asyncio.create_task(host.serve(lambda _: None))
-    await until(lambda: serving.done() or len(_ids(bus)) == 40)
+    await until(lambda: serving.done() or len(parsed_ids(bus)) == 40)
     host.stop_because(None)
     await serving
-    assert len(set(_ids(bus))) == len(_ids(bus)) == 40
+    assert len(set(parsed_ids(bus))) == len(parsed_ids(bus)) == 40
 
 
 async def test_a_defect_in_the_reader_itself_ends_the_worker() -> None:

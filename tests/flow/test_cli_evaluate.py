@@ -164,7 +164,7 @@ def test_robustness_tells_what_each_way_of_writing_costs(data: Path, tmp_path: P
     assert (done.code, done.err) == (0, "")
     (found,) = done.rows()
     assert set(found["robustness"]) == set(PERTURBATIONS)
-    assert found["robustness"]["plain_turkish"]["rows"] < 6
+    assert found["robustness"]["plain_letters"]["rows"] < 6
     for way in found["robustness"].values():
         assert list(way["heads"]) == [*found["heads"], "entities"]
         for drop in way["heads"].values():

@@ -86,7 +86,9 @@ def test_a_usual_terminal_shows_who_has_to_look(width: int, titles: set[str]) ->
     to = Console(file=io.StringIO(), width=width)
     rows = decision_rows(to, "mail")
     rows.add(
-        dict.fromkeys(("mail", "lang", "category", "sure", "intent", "action", "priority", "state", "found"), "x")
+        dict.fromkeys(
+            ("mail", "lang", "category", "sure", "intent", "action", "priority", "state", "found", "asks"), "x"
+        )
         | {"review": "language", "model": "1.2"}
     )
     assert isinstance(to.file, io.StringIO)

@@ -67,6 +67,7 @@ def test_the_demo_shows_every_mail_and_ends_well(tmp_path: Path) -> None:
     rows = [line.split()[0] for line in done.out.splitlines() if line.strip()]
     assert {name for name in good if rows.count(name) != 1} == set()
     assert f"{len(mails)} sent" in done.out
+    assert {"sums", "asks"} <= set(rows)
     assert "not_a_mail  poison/not-a-mail" in done.out
     assert "limit_exceeded  poison/too-deep" in done.out
     assert f"{len(good)} published, 2 rejected" in done.out

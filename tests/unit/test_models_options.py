@@ -191,6 +191,8 @@ def test_every_option_can_be_set() -> None:
         ("rank=2.5", r"--set rank=2\.5: give a whole number from 1 to 256"),
         ("batch=0", r"--set batch=0: give a whole number from 1 to 1024"),
         ("decay", r"--set decay=: give a number"),
+        ("augment=2", r"--set augment=2: give a number from 0 to 1, as in --set augment=1"),
+        ("augment=-0.1", r"--set augment=-0\.1: give a number from 0 to 1"),
         ("focal=nan", r"--set focal=nan: give a number"),
     ],
 )

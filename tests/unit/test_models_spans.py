@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from mailweir.models.text.entities import find_entities
 from mailweir.models.text.model_input import compose_fields
+from mailweir.models.text.occurrences import occurrences
 from mailweir.models.text.spans import Span, decode_tags, tag_names, trim
 from mailweir.models.text.zone import split_zones
 from mailweir.models.training.corpus import EntityMark
-from mailweir.models.training.tags import UNKNOWN, occurrences, tag_targets
+from mailweir.models.training.tags import UNKNOWN, tag_targets
 
 NAMES = tag_names(("amount", "po_number"))
 TEXT = "pay 40 EUR for PO 4500123456, now"

@@ -1,61 +1,26 @@
-"""Other forms of a mail with the same labels: what people, programs and keyboards do to text.
+"""Other forms of a mail to learn from, with the same labels: the ways of `models.text.perturb` that training uses, and other numbers.
 
-A perturbation is a pure function of a text and a source of chance. The texts of entity marks stay as they are, or change in
-text and mark alike, so that every mark is still found.
+The texts of entity marks stay as they are, or change in text and mark alike, so that every mark is still found.
 """
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
+from mailweir.models.text.occurrences import occurrences
+from mailweir.models.text.perturb import (
+    Change,
+    between,
+    capitals,
+    html,
+    plain_letters,
+    quoting,
+    small_letters,
+    typos,
+)
 from mailweir.models.training.corpus import EntityMark, MailRow
 from mailweir.models.training.data.substitute import substituted
-from mailweir.models.training.tags import occurrences
 
-Perturbation = Callable[[str, Random], str]
-
-_TYPO_SHARE = 0.06  # of the words: about what thumbs do on a phone
-_SHORTEST = 4  # letters of a word that gets a typo: shorter ones become other words
-_HTML_SHARE = 0.08  # of the gaps between words
-_LINE_SHARE = 0.5  # of the line ends
-_WORD = re.compile(rf"[^\W\d_]{{{_SHORTEST},}}")
-_GAP = re.compile(r"(?<=\S) (?=\S)")
-_NEIGHBOURS = {a: b for row in ("qwertyuıopğü", "asdfghjklşi", "zxcvbnmöç") for a, b in pairwise(row)}
-_ENTITY_SIGNS = ("&nbsp;", " &nbsp;", "&zwnj; ", "<b></b> ")  # no digits: these would be taken for quantities
-_PLAIN = str.maketrans("çğıöşüâîûÇĞİÖŞÜÂÎÛ", "cgiosuaiuCGIOSUAIU")
-
-
-def typos(text: str, chance: Random) -> str:
-    """Letters swapped, dropped, doubled, or hit beside, in some longer words; the first letter stays."""
-    return _WORD.sub(lambda word: _mistyped(word[0], chance) if chance.random() < _TYPO_SHARE else word[0], text)
-
-
-def casing(text: str, chance: Random) -> str:
-    """All small, as on a phone; or all capitals."""
-    return text.lower() if chance.random() < 0.7 else text.upper()
-
-
-def quoting(text: str, chance: Random) -> str:
-    """Every line behind an arrow, as some programs show a mail that was passed on."""
-    arrow = chance.choice(("> ", ">", "| "))
-    return "\n".join(arrow + line for line in text.split("\n"))
-
-
-def html_noise(text: str, chance: Random) -> str:
-    """Remains of HTML that a converter left: empty tags, breaks, named characters."""
-    noisy = _GAP.sub(lambda _: chance.choice(_ENTITY_SIGNS) if chance.random() < _HTML_SHARE else " ", text)
-    lines = noisy.split("\n")
-    return "".join(
-        line + (chance.choice(("<br>", "</p>", "<br />")) if chance.random() < _LINE_SHARE else "") + "\n"
-        for line in lines[:-1]
-    ) + (lines[-1] if lines else "")
-
-
-def plain_letters(text: str, chance: Random) -> str:
-    """Turkish letters without their signs, as from a foreign keyboard."""
-    del chance
-    return text.translate(_PLAIN)
+_SMALL_SHARE = 0.7  # of mails in one case: small letters, as on a phone, are commoner than capitals
 
 
 def _typos(row: MailRow, chance: Random) -> MailRow | None:
@@ -63,8 +28,7 @@ def _typos(row: MailRow, chance: Random) -> MailRow | None:
 
 
 def _casing(row: MailRow, chance: Random) -> MailRow | None:
-    seed = chance.random()  # the same case in all places
-    return _around_marks(row, lambda text, _: casing(text, Random(seed)), chance)  # noqa: S311  # no secret
+    return _around_marks(row, small_letters if chance.random() < _SMALL_SHARE else capitals, chance)
 
 
 def _quoting(row: MailRow, chance: Random) -> MailRow | None:
@@ -72,7 +36,7 @@ def _quoting(row: MailRow, chance: Random) -> MailRow | None:
 
 
 def _html(row: MailRow, chance: Random) -> MailRow | None:
-    body = _between(row.body, row.entities, html_noise, chance)
+    body = between(row.body, _texts(row), html, chance)
     return _checked(row, row.model_copy(update={"body": body}))
 
 
@@ -118,30 +82,13 @@ def augmented(row: MailRow, kinds: Sequence[str], chance: Random) -> tuple[str, 
     return None
 
 
-def _around_marks(row: MailRow, change: Perturbation, chance: Random) -> MailRow | None:
-    subject, body = (_between(text, row.entities, change, chance) for text in (row.subject, row.body))
+def _around_marks(row: MailRow, change: Change, chance: Random) -> MailRow | None:
+    subject, body = (between(text, _texts(row), change, chance) for text in (row.subject, row.body))
     return _checked(row, row.model_copy(update={"subject": subject, "body": body}))
 
 
-def _between(text: str, marks: Sequence[EntityMark], change: Perturbation, chance: Random) -> str:
-    """`change` on everything but the texts of the marks."""
-    parts, at = [], 0
-    for start, end in _marked(text, marks):
-        if start > at:
-            parts.append(change(text[at:start], chance))
-        parts.append(text[max(start, at) : end])
-        at = max(at, end)
-    return "".join([*parts, change(text[at:], chance)])
-
-
-def _marked(text: str, marks: Sequence[EntityMark]) -> Iterator[tuple[int, int]]:
-    found = {span for mark in marks for span in occurrences(text, mark.text) or _anywhere(text, mark.text)}
-    return iter(sorted(found))
-
-
-def _anywhere(text: str, wanted: str) -> list[tuple[int, int]]:
-    """Also inside words, as the 25 of 25kg."""
-    return [match.span() for match in re.finditer(re.escape(wanted), text)]
+def _texts(row: MailRow) -> list[str]:
+    return [mark.text for mark in row.entities]
 
 
 def _checked(row: MailRow, made: MailRow) -> MailRow | None:
@@ -158,15 +105,3 @@ def _found(mark: EntityMark, row: MailRow) -> int:
     if any(occurrences(text, mark.text) for text in (row.subject, row.body)):
         return 2
     return int(mark.text in row.subject or mark.text in row.body)
-
-
-def _mistyped(word: str, chance: Random) -> str:
-    at = chance.randrange(1, len(word) - 1)
-    kind = chance.randrange(4)
-    if kind == 0:
-        return word[:at] + word[at + 1] + word[at] + word[at + 2 :]
-    if kind == 1:
-        return word[:at] + word[at + 1 :]
-    if kind == 2:
-        return word[: at + 1] + word[at:]
-    return word[:at] + _NEIGHBOURS.get(word[at], word[at]) + word[at + 1 :]

@@ -5,8 +5,8 @@ import string
 from collections.abc import Sequence
 from random import Random
 
+from mailweir.models.text.occurrences import occurrences
 from mailweir.models.training.corpus import EntityMark, MailRow
-from mailweir.models.training.tags import occurrences
 
 _DIGITS = frozenset(
     {"po_number", "order_number", "quote_number", "invoice_number", "ticket_number", "rma_number", "product_sku"}
