@@ -109,7 +109,7 @@ def train(  # noqa: PLR0913 - a command's options are its arguments
         raise InputError("--frozen leaves nothing to tune: leave out --set and --search, or --frozen")
     if trm and (public or checkpoints or frozen or options or search or base or layers):
         raise InputError(
-            "--trm fits over a finished bundle: leave out --public, --checkpoints, --frozen, --set and --search, --base and --layers"
+            "--trm fits over a finished bundle: leave out --public, --checkpoints, --frozen, --set, --search, --base and --layers"
         )
     try:
         kept = None if frozen else checkpoints or out.with_name(f"{out.name}.checkpoints")
