@@ -1,5 +1,6 @@
 """The numbers of one transformer encoder, in the layout that the graph writer wants: every kernel is (inputs, outputs)."""
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,6 +52,13 @@ class Encoder:
     def hidden(self) -> int:
         """Width of a token's vector."""
         return int(self.words.shape[1])
+
+    def fingerprint(self) -> str:
+        """Tells encoders apart: another base, other pieces, more layers."""
+        digest = hashlib.sha256(f"{len(self.layers)} {self.attention_heads}".encode())
+        for array in (self.words, self.positions, self.layers[-1].down.kernel):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from mailweir.models.training.parity_card import parity_section
 from mailweir.models.training.refine_card import refine_section
 from mailweir.schemas.manifest import Manifest
 
@@ -28,6 +29,7 @@ def _lines(manifest: Manifest) -> Iterator[str]:
     yield from _entities(manifest)
     yield from _sentences(manifest)
     yield from _served(manifest)
+    yield from parity_section(manifest.metrics.get("parity_slices", {}))
     yield from _cascade(manifest)
     yield from refine_section(manifest.metrics["refine"]) if manifest.refine else ()
     yield from ("", "## Limits", "", *(_MAIL_LIMITS if len(manifest.heads) > 1 else ()), *_LIMITS)

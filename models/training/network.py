@@ -29,7 +29,7 @@ class Network(nn.Module):  # type: ignore[misc]  # torch is not read by mypy
         """`tags` is the number of tags of a token; 0 for a taxonomy without entities."""
         super().__init__()
         self.adapters = adapters
-        self.encoder = _torch_encoder(encoder)
+        self.encoder = torch_encoder(encoder)
         self.encoder.requires_grad_(requires_grad=False)
         upper = list(range(adapters.frozen, len(encoder.layers)))
         shape = LoraConfig(
@@ -90,7 +90,7 @@ class Network(nn.Module):  # type: ignore[misc]  # torch is not read by mypy
         """`encoder` with the adapters multiplied into its matrices."""
         layers = list(encoder.layers)
         for index in range(self.adapters.frozen, len(layers)):
-            layers[index] = _numpy_layer(self.encoder.encoder.layer[index])
+            layers[index] = numpy_layer(self.encoder.encoder.layer[index])
         return Encoder(
             encoder.words,
             encoder.positions,
@@ -135,7 +135,8 @@ def pad_rows(rows: Sequence[NDArray[np.generic]], fill: float) -> tuple[Tensor, 
     return torch.from_numpy(value), torch.from_numpy(mask)
 
 
-def _torch_encoder(encoder: Encoder) -> BertModel:
+def torch_encoder(encoder: Encoder) -> BertModel:
+    """The encoder as transformers computes it."""
     shape = BertConfig(
         vocab_size=len(encoder.words),
         hidden_size=encoder.hidden,
@@ -190,31 +191,34 @@ def _fill_norm(theirs: nn.Module, norm: Norm) -> None:
     _fill(theirs.bias, norm.bias)
 
 
-def _numpy_layer(layer: nn.Module) -> Layer:
+def numpy_layer(layer: nn.Module) -> Layer:
+    """One layer of a BERT-shaped network of transformers, its adapters merged."""
     attention = layer.attention
     parts = [_affine(getattr(attention.self, place)) for place in ("query", "key", "value")]
     return Layer(
         qkv=Affine(np.concatenate([p.kernel for p in parts], axis=1), np.concatenate([p.bias for p in parts])),
         attention_out=_affine(attention.output.dense),
-        attention_norm=_norm(attention.output.LayerNorm),
+        attention_norm=numpy_norm(attention.output.LayerNorm),
         up=_affine(layer.intermediate.dense),
         down=_affine(layer.output.dense),
-        output_norm=_norm(layer.output.LayerNorm),
+        output_norm=numpy_norm(layer.output.LayerNorm),
     )
 
 
 def _affine(linear: nn.Module) -> Affine:
     """The matrix with its adapter merged, as peft computes it."""
     if not isinstance(linear, LoraLayer):
-        return Affine(_floats(linear.weight.T), _floats(linear.bias))
+        return Affine(numpy_floats(linear.weight.T), numpy_floats(linear.bias))
     base = linear.get_base_layer()
     change = linear.get_delta_weight(linear.active_adapters[0])
-    return Affine(_floats((base.weight + change).T), _floats(base.bias))
+    return Affine(numpy_floats((base.weight + change).T), numpy_floats(base.bias))
 
 
-def _norm(norm: nn.Module) -> Norm:
-    return Norm(_floats(norm.weight), _floats(norm.bias))
+def numpy_norm(norm: nn.Module) -> Norm:
+    """A layer normalization."""
+    return Norm(numpy_floats(norm.weight), numpy_floats(norm.bias))
 
 
-def _floats(value: Tensor) -> Floats:
+def numpy_floats(value: Tensor) -> Floats:
+    """The numbers of a tensor."""
     return np.ascontiguousarray(value.detach().numpy(), dtype=np.float32)

@@ -8,18 +8,17 @@ from typing import Any
 import numpy as np
 
 from mailweir.models.export.encoder import write_classifier
-from mailweir.models.export.parity import agreement, cell_agreement, invariance
+from mailweir.models.export.parity import invariance
 from mailweir.models.export.weights import Floats
-from mailweir.models.runtime.bundle import calibrate
 from mailweir.models.runtime.graph import Graph
 from mailweir.models.training.answer import Answered, Fitted
 from mailweir.models.training.baselines import majority, word_counts
 from mailweir.models.training.evaluate import ALL, figures
+from mailweir.models.training.fidelity import same_answers, slice_parity
 from mailweir.models.training.heads import Mask
 from mailweir.models.training.measure import macro_f1
 from mailweir.models.training.prepare import Prepared, row_input
 from mailweir.models.training.split import Run
-from mailweir.schemas.manifest import HeadSpec
 
 _INVARIANCE_MAILS = 64
 
@@ -31,23 +30,39 @@ def head_results(run: Run, ready: Prepared, fitted: Fitted, model: Path) -> dict
     for a in answered:
         held_out: Mask = np.asarray(~np.isnan(a.held_out).any(axis=1))
         results["held_out"][a.question.name] = figures(a.question, a.held_out, a.spec, held_out, languages)[ALL]
+    judged = test | run.split.validating
+    if not judged.any():
+        return results
+    forms = _forms(run, ready, fitted, model, judged)
+    results["parity_slices"] = slice_parity(run, answered, forms, judged)
     if not test.any():
         return results
-    with run.steps.step("figures of the written graph", 2) as advance:
-        served = graph_logits(model, ready, answered, test)
-        advance(1)
-        with tempfile.TemporaryDirectory() as folder:
-            reference_model = Path(folder) / "reference.onnx"
-            write_classifier(reference_model, fitted.encoder, [a.head for a in answered])
-            reference = graph_logits(reference_model, ready, answered, test)
-        advance(1)
     for a in answered:
         name = a.question.name
-        results["test"][name] = figures(a.question, served[name], a.spec, test, languages)
-        before = figures(a.question, reference[name], a.spec, test, languages)[ALL]
-        same = _agreement(a.spec, reference[name][test], served[name][test])
+        served, reference = forms["int8"][name], forms["fp32"][name]
+        results["test"][name] = figures(a.question, served, a.spec, test, languages)
+        before = figures(a.question, reference, a.spec, test, languages)[ALL]
+        same = same_answers(a.spec, reference[test], served[test])
         results["parity"][name] = _parity(before, results["test"][name][ALL]) | {"agreement": round(same, 4)}
     return results
+
+
+def _forms(run: Run, ready: Prepared, fitted: Fitted, model: Path, rows: Mask) -> dict[str, Mapping[str, Floats]]:
+    """Logits of `rows` by the network in torch where there is one, by the fp32 graph, and by the int8 graph `model`."""
+    heads, tuned = [a.head for a in fitted.answered], run.recipe.tuning is not None
+    forms: dict[str, Mapping[str, Floats]] = {}
+    with run.steps.step("parity of the written graph", 2 + tuned) as advance:
+        if tuned:
+            from mailweir.models.training.reference import torch_logits  # torch: seconds to import
+
+            forms["torch"] = torch_logits(fitted.encoder, heads, ready.mails, np.flatnonzero(rows))
+            advance(1)
+        with tempfile.TemporaryDirectory() as folder:
+            write_classifier(Path(folder) / "reference.onnx", fitted.encoder, heads)
+            forms["fp32"] = graph_logits(Path(folder) / "reference.onnx", ready, fitted.answered, rows)
+        advance(1)
+        forms["int8"] = graph_logits(model, ready, fitted.answered, rows)
+    return forms
 
 
 def graph_invariance(model: Path, ready: Prepared, answered: Sequence[Answered]) -> dict[str, Any]:
@@ -65,13 +80,6 @@ def graph_logits(model: Path, ready: Prepared, answered: Sequence[Answered], row
         for table, values in zip(tables.values(), ran.outputs, strict=True):
             table[chosen[list(ran.rows)]] = values
     return tables
-
-
-def _agreement(spec: HeadSpec, reference: Floats, served: Floats) -> float:
-    if spec.kind == "one":
-        return agreement(reference, served)
-    limits = np.array([spec.thresholds.get(label, spec.threshold) for label in spec.labels])
-    return cell_agreement(calibrate(reference, spec), calibrate(served, spec), limits)
 
 
 def _parity(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

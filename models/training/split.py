@@ -4,9 +4,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from mailweir.models.training.cascade import ALL
 from mailweir.models.training.corpus import MailRow
 from mailweir.models.training.heads import Mask, author_folds
+from mailweir.models.training.measure import length_band
 from mailweir.models.training.recipe import Recipe, Steps
 from mailweir.schemas.errors import InputError
 
@@ -59,3 +62,15 @@ class Run:
     def languages(self) -> list[str]:
         """Language of each row."""
         return [row.language for row in self.rows]
+
+    def slices(self, rows: NDArray[np.int64]) -> dict[str, Mask]:
+        """Of `rows`: all, each language, each band of length; masks over `rows`."""
+        spoken = np.array([self.rows[row].language for row in rows])
+        long = np.array([length_band(self._words(row)) for row in rows])
+        found: dict[str, Mask] = {ALL: np.ones(len(rows), bool)}
+        for names in (spoken, long):
+            found |= {str(name): names == name for name in np.unique(names)}
+        return found
+
+    def _words(self, row: int) -> int:
+        return len(self.rows[row].subject.split()) + len(self.rows[row].body.split())

@@ -17,7 +17,6 @@ from mailweir.models.text.terms import term_counts
 from mailweir.models.training.answer import Answered, question_f1
 from mailweir.models.training.calibrate import fit_spec
 from mailweir.models.training.cascade import (
-    ALL,
     COST_LIMIT,
     Duel,
     Entities,
@@ -30,7 +29,7 @@ from mailweir.models.training.cascade import (
 from mailweir.models.training.cheap import fit_tables, quiet_question
 from mailweir.models.training.corpus import MailRow
 from mailweir.models.training.heads import Mask, Question
-from mailweir.models.training.measure import Indices, Numbers, length_band
+from mailweir.models.training.measure import Indices, Numbers
 from mailweir.models.training.prepare import Prepared
 from mailweir.models.training.rules import WROTE_WITH, rule_precision
 from mailweir.models.training.split import Run
@@ -162,17 +161,7 @@ def _duel(
         for one in rival.answered
     ]
     times = _model_ms(rival, ready, rows)
-    return Duel(heads, found, _slices(run, rows), np.array(sure), times, fitted.milliseconds)
-
-
-def _slices(run: Run, rows: Indices) -> dict[str, Mask]:
-    """All rows, each language, each band of length."""
-    spoken = np.array([run.rows[row].language for row in rows])
-    long = np.array([length_band(len(run.rows[r].subject.split()) + len(run.rows[r].body.split())) for r in rows])
-    found: dict[str, Mask] = {ALL: np.ones(len(rows), bool)}
-    for names in (spoken, long):
-        found |= {str(name): names == name for name in np.unique(names)}
-    return found
+    return Duel(heads, found, run.slices(rows), np.array(sure), times, fitted.milliseconds)
 
 
 def _model_ms(rival: Rival, ready: Prepared, rows: Indices) -> Numbers:

@@ -89,7 +89,8 @@ class Tuner:
         self._best: dict[str, Tensor] = {}
         self._lower: list[NDArray[np.float16]] = []
         self._weights = label_weights(examples.questions, tuning.balance)
-        self._key = hashlib.sha256(f"{asdict(tuning)}{examples.fingerprint()}".encode()).hexdigest()
+        given = f"{asdict(tuning)}{examples.fingerprint()}{encoder.fingerprint()}"
+        self._key = hashlib.sha256(given.encode()).hexdigest()
 
     def fit(self, fitting: Mask, validating: Mask, score: Score, tell: Tell) -> Network:
         """Train through all phases, from the checkpoint if there is one; the network with the best weights."""

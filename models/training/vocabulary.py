@@ -14,11 +14,11 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 
 from mailweir.models.export.weights import Encoder
 from mailweir.models.training.e5 import BaseModel, Pieces
+from mailweir.models.training.spelling import NEVER, spelled
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz" + "çğıöşüâîû" + "äß" + "àæéèêëïôœùÿ" + "áíñóú"
 _MARKS = "€£¥₺¢§°–—‘’“”„«»…•·¿¡½¼¾²³×±→✓™®©º№"
 _SPACE = "▁"  # the piece alphabet's mark for the start of a word
-_NEVER = -1000.0  # score of the special pieces: text that spells "</s>" must not become the end mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +41,16 @@ class Vocabulary:
 
 
 def prune(pieces: Pieces, texts: Iterable[str], limit: int) -> Vocabulary:
-    """Keep the special pieces, every piece that ``texts`` use, then the likeliest of the alphabet up to ``limit``."""
+    """Keep the special pieces, every piece that ``texts`` use, then the likeliest of the alphabet up to ``limit``.
+
+    Pair encodings (BPE) keep all: each piece is merged out of smaller ones, down to the bytes.
+    """
     special = {pieces.begin, pieces.end, pieces.padding, pieces.unknown}
     seen = special | _pieces_in(pieces, texts)
-    alphabet = _alphabet()
-    fitting = (i for i, text in enumerate(pieces.texts) if i not in seen and alphabet.issuperset(text))
+    alphabet, merged = _alphabet(), pieces.own is not None and pieces.own.family == "BPE"
+    fitting = (i for i, text in enumerate(pieces.texts) if i not in seen and (merged or alphabet.issuperset(text)))
     likeliest = sorted(fitting, key=lambda i: -pieces.scores[i])
-    kept = [*sorted(seen), *sorted(likeliest[: max(0, limit - len(seen))])]
+    kept = [*sorted(seen), *sorted(likeliest if merged else likeliest[: max(0, limit - len(seen))])]
     return Vocabulary(np.array(kept, np.int64), _renumber(pieces, kept), len(seen))
 
 
@@ -58,9 +61,11 @@ def prune_encoder(encoder: Encoder, vocabulary: Vocabulary, positions: int) -> E
 
 def build_tokenizer(pieces: Pieces) -> Tokenizer:
     """The base model's tokenizer over ``pieces``: same normalization, same splitting, ids as in ``pieces``."""
+    if pieces.own:
+        return spelled(pieces, pieces.own)
     special = {pieces.begin, pieces.end, pieces.padding, pieces.unknown}
     scored = [
-        (t, _NEVER if i in special else s) for i, (t, s) in enumerate(zip(pieces.texts, pieces.scores, strict=True))
+        (t, NEVER if i in special else s) for i, (t, s) in enumerate(zip(pieces.texts, pieces.scores, strict=True))
     ]
     tokenizer = Tokenizer(models.Unigram(scored, unk_id=pieces.unknown, byte_fallback=False))
     tokenizer.normalizer = normalizers.Sequence(_normalization(pieces))

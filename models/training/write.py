@@ -24,6 +24,7 @@ from mailweir.schemas.manifest import CheapSpec, HeadSpec, InputSpec, Manifest, 
 
 CARD = "MODEL_CARD.md"
 _TRAINED_LANGUAGES = 30  # rows below which a language is not one that the model knows
+_SHIPPED = {recipe.name: recipe for recipe in (EMAIL, TASK)}
 _TOOLS = ("numpy", "onnx", "onnxruntime", "scikit-learn", "tokenizers")
 _TUNING_TOOLS = ("peft", "torch", "transformers")
 
@@ -150,13 +151,20 @@ def _command(parts: Made) -> str:
         f"--taxonomy {parts.recipe.name}",
         "--public DIR" if parts.public else "",
         "" if parts.recipe.tuning else "--frozen",
+        *_base(parts.recipe),
         *_changes(parts.recipe),
     ]
     return " ".join(["mailweir train --out DIR", *(option for option in options if option)])
 
 
+def _base(recipe: Recipe) -> list[str]:
+    usual = _SHIPPED.get(recipe.name, recipe)
+    layers = [f"--layers {recipe.layers}"] if recipe.layers != usual.layers else []
+    return [*(["--base DIR"] if recipe.base != usual.base else []), *layers]
+
+
 def _changes(recipe: Recipe) -> list[str]:
-    usual = {shipped.name: shipped.tuning for shipped in (EMAIL, TASK)}.get(recipe.name)
+    usual = _SHIPPED[recipe.name].tuning if recipe.name in _SHIPPED else None
     if recipe.tuning is None or usual is None:
         return []
     return [f"--set {option}" for option in differences(recipe.tuning, usual)]

