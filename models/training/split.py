@@ -8,6 +8,7 @@ import numpy as np
 from mailweir.models.training.corpus import MailRow
 from mailweir.models.training.heads import Mask, author_folds
 from mailweir.models.training.recipe import Recipe, Steps
+from mailweir.models.training.track import Track
 from mailweir.schemas.errors import InputError
 
 
@@ -54,6 +55,7 @@ class Run:
     split: Split
     recipe: Recipe
     steps: Steps
+    track: Track | None = None  # where its figures go as well
 
     @property
     def languages(self) -> list[str]:

@@ -13,17 +13,30 @@ import typer
 from mailweir.schemas.errors import InputError, SettingsError, SetupError
 from mailweir.schemas.manifest import Manifest
 from mailweir.services.cli.environment import client_settings
+from mailweir.services.cli.train_compare import option_sets, run_comparison
+from mailweir.services.cli.train_options import (
+    AsJson,
+    Compared,
+    Part,
+    Track,
+    TrialEpochs,
+    check_compare,
+    check_track,
+)
 
 if TYPE_CHECKING:
     from mailweir.models.training.corpus import MailRow
     from mailweir.models.training.recipe import Recipe
+    from mailweir.models.training.train import Given
 
 __all__ = ["train"]
 
 _INSTALL = "pip install 'mailweir[train]'"
 
 
-Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder of the new bundle; a bundle that is there is replaced.")]
+Out = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Folder of the new bundle; a bundle that is there is replaced.")
+]
 Corpus = Annotated[
     Path | None, typer.Option(metavar="DIR|FILE", help="Annotated rows (*.jsonl); else the corpus of the repository.")
 ]
@@ -57,7 +70,7 @@ Refined = Annotated[
 
 
 def train(  # noqa: PLR0913 - a command's options are its arguments
-    out: Out,
+    out: Out = None,
     *,
     corpus: Corpus = None,
     public: Public = None,
@@ -67,6 +80,11 @@ def train(  # noqa: PLR0913 - a command's options are its arguments
     options: Options = None,
     search: Trials = 0,
     trm: Refined = None,
+    compare: Compared = None,
+    part: Part = 4,
+    epochs: TrialEpochs = 3,
+    json: AsJson = False,
+    track: Track = None,
 ) -> None:
     r"""Train a bundle: fine-tuned encoder, heads, tagger, scorer of sentences, calibration, int8 form, figures.
 
@@ -81,26 +99,45 @@ def train(  # noqa: PLR0913 - a command's options are its arguments
     [bold]sampling[/] (rare labels are taken more often: power of the inverse frequency), [bold]curriculum[/] (epochs that leave out the
     end of a corpus sorted by [bold]data build[/]), [bold]augment[/] (share of the mails that are learned from in another form as well:
     typos, quoted, without Turkish letters, other numbers), rank, alpha, dropout, frozen, heads_epochs, epochs, batch, heads_rate, adapters_rate,
-    smoothing, tags_weight, decay, patience, seed.
+    smoothing, tags_weight, decay, patience, seed; [bold]accumulate[/] (batches that make one step), [bold]bits[/] (of the products: 16, 32, or 0:
+    16 on a graphics card that has them), [bold]memory_gb[/] (kept in memory; beyond it a file among the checkpoints keeps it).
 
     --search compares rate, rank, frozen layers and focal gamma on the validation authors ([bold]pip install 'mailweir\[search]'[/]) and
     trains with the best; search.db among the checkpoints keeps the trials, and the next search goes on from them.
 
-    Exit codes: 0 written; 2 a package is missing, a row breaks the annotation guide, an option is wrong, a checkpoint is broken or
+    --compare tries sets of options on the same part of the rows and the same validation authors, and tells by how much each is better
+    than the recipe as it is; compare.jsonl in --checkpoints (or OUT.checkpoints) keeps the tries, and the same command goes on from them.
+
+    [bold]mailweir train --checkpoints tries --compare focal=2 --compare balance=0,sampling=0.5[/]
+
+    --track keeps a run for MLflow ([bold]pip install 'mailweir\[track]'[/]); look at it with mlflow ui --backend-store-uri sqlite:///DIR/mlflow.db.
+
+    Exit codes: 0 written or compared; 2 a package is missing, a row breaks the annotation guide, an option is wrong, a checkpoint is broken or
     belongs to another run, or a folder cannot be used.
     """
     client_settings()
     _check(corpus, public, search)
-    if frozen and (options or search):
-        raise InputError("--frozen leaves nothing to tune: leave out --set and --search, or --frozen")
-    if trm and (public or checkpoints or frozen or options or search):
+    check_track(track)
+    if frozen and (options or search or compare):
+        raise InputError("--frozen leaves nothing to tune: leave out --set, --search and --compare, or --frozen")
+    if trm and (public or checkpoints or frozen or options or search or compare or track):
         raise InputError(
-            "--trm fits over a finished bundle: leave out --public, --checkpoints, --frozen, --set and --search"
+            "--trm fits over a finished bundle: leave out --public, --checkpoints, --frozen, --set, --search, --compare and --track"
         )
+    kept = checkpoints or (out.with_name(f"{out.name}.checkpoints") if out else None)
     try:
-        kept = None if frozen else checkpoints or out.with_name(f"{out.name}.checkpoints")
+        if compare:
+            check_compare(kept, search=search, track=track)
+            recipe = _recipe(taxonomy, options or (), frozen=False)
+            sets = option_sets(recipe, compare)
+            rows, given = _given(recipe, (corpus, public))
+            run_comparison(recipe, (rows, replace(given, checkpoints=kept)), (sets, part, epochs), as_json=json)
+            return
+        if out is None:
+            raise InputError("--out is missing: name the folder of the new bundle (only --compare writes none)")
         recipe = _recipe(taxonomy, options or (), frozen=frozen)
-        manifest = _refine(trm, out, corpus) if trm else _train(out, recipe, (corpus, public), (kept, search))
+        tuned = (None if frozen else kept, search, track)
+        manifest = _refine(trm, out, corpus) if trm else _train(out, recipe, (corpus, public), tuned)
     except ImportError as error:
         raise SetupError(f"training needs packages that serving does not ({error}): {_INSTALL}") from error
     served = f", refined: {', '.join(manifest.refine.heads) or 'no head'}" if manifest.refine else ""
@@ -133,21 +170,27 @@ def _recipe(taxonomy: str, options: Sequence[str], *, frozen: bool) -> Recipe:
 
 
 def _train(
-    out: Path, recipe: Recipe, data: tuple[Path | None, Path | None], tuned: tuple[Path | None, int]
+    out: Path, recipe: Recipe, data: tuple[Path | None, Path | None], tuned: tuple[Path | None, int, Path | None]
 ) -> Manifest:
-    """`data` are the annotated rows, a folder or a file, and the folder of public collections; `tuned` checkpoints and trials."""
+    """`data` are the annotated rows, a folder or a file, and the folder of public collections; `tuned` checkpoints, trials, track."""
+    from mailweir.models.training.train import train_bundle
+
+    rows, given = _given(recipe, data)
+    return train_bundle(out, rows, recipe, replace(given, checkpoints=tuned[0], trials=tuned[1], track=tuned[2]))
+
+
+def _given(recipe: Recipe, data: tuple[Path | None, Path | None]) -> tuple[list[MailRow], Given]:
     from mailweir.models.training.corpus import FOLDER
     from mailweir.models.training.public import load_public
     from mailweir.models.training.references import load_references
-    from mailweir.models.training.train import Given, train_bundle
+    from mailweir.models.training.train import Given
 
     corpus, public = data
     rows = _rows(recipe.name, corpus)
     folder = corpus or FOLDER
     extra = load_public(public, recipe.seed, say=_say) if public else []
     references = load_references(folder, rows) if recipe.name == "email" and folder.is_dir() else {}
-    given = Given(public=extra, checkpoints=tuned[0], trials=tuned[1], references=references)
-    return train_bundle(out, rows, recipe, given)
+    return rows, Given(public=extra, references=references)
 
 
 def _say(line: str) -> None:

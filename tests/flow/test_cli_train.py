@@ -13,7 +13,7 @@ def test_a_refinement_takes_no_option_of_the_fit_below_it(tmp_path: Path, option
     """`--trm` leaves the bundle as it is: what would change the encoder is refused, and nothing is written."""
     done = mailweir("train", "--out", tmp_path / "out", "--trm", tmp_path, *options)
     assert done.code == 2
-    assert "leave out --public, --checkpoints, --frozen, --set and --search" in done.err
+    assert "leave out --public, --checkpoints, --frozen, --set, --search, --compare and --track" in done.err
     assert not (tmp_path / "out").exists()
 
 

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from mailweir.models.training.batches import batches, eased, resampled, sampling_weights
+from mailweir.models.training.examples import Examples
 from mailweir.models.training.heads import Question
 from mailweir.models.training.losses import head_loss, label_weights
 from mailweir.models.training.tiny import random_encoder
-from mailweir.models.training.tune import Examples, Tuner
+from mailweir.models.training.tune import Tuner
 from mailweir.models.training.tuning import Adapters, Tuning, changed, differences
 from mailweir.schemas.errors import SettingsError
 
