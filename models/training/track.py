@@ -6,6 +6,7 @@ Needs the extra track. Nothing is sent anywhere: the store is an SQLite file, an
 import logging
 import math
 import os
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -33,13 +34,11 @@ class Track:
         self._client = client
         self.run = run
 
-    def parameters(self, options: Mapping[str, Any], prefix: str = "") -> None:
+    def parameters(self, options: Mapping[str, Any]) -> None:
         """Options of the run, those of a group as `group.option`."""
-        for name, value in options.items():
-            if isinstance(value, Mapping):
-                self.parameters(value, f"{prefix}{name}.")
-            else:
-                self._client.log_param(self.run, f"{prefix}{name}", str(value)[:_LONGEST])
+        from mlflow.entities import Param
+
+        self._client.log_batch(self.run, params=[Param(name, value[:_LONGEST]) for name, value in _flat(options)])
 
     def epoch(self, place: int, epoch: Epoch) -> None:
         """Loss and, where it was measured, mean F1 of the epoch at `place` of the whole run; one that is there stays."""
@@ -51,13 +50,30 @@ class Track:
 
     def bundle(self, out: Path, manifest: Manifest) -> None:
         """The figures on the test authors, and where the files are that were made."""
-        for head, slices in manifest.metrics["test"].items():
-            for name, value in slices[ALL].items():
-                if isinstance(value, int | float) and not math.isnan(value):
-                    self._client.log_metric(self.run, f"test.{head}.{name}", float(value))
+        from mlflow.entities import Metric, RunTag
+
+        now, figures = int(time.time() * 1000), _figures(manifest)
         said = {"bundle": str(out), "version": manifest.model.version, "files": ", ".join(sorted(manifest.files))}
-        for name, value in said.items():
-            self._client.set_tag(self.run, f"mailweir.{name}", value)
+        self._client.log_batch(
+            self.run,
+            metrics=[Metric(name, value, now, 0) for name, value in figures],
+            tags=[RunTag(f"mailweir.{name}", value) for name, value in said.items()],
+        )
+
+
+def _flat(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", str(value)
+
+
+def _figures(manifest: Manifest) -> Iterator[tuple[str, float]]:
+    for head, slices in manifest.metrics["test"].items():
+        for name, value in slices[ALL].items():
+            if isinstance(value, int | float) and not math.isnan(value):
+                yield f"test.{head}.{name}", float(value)
 
 
 @contextmanager
@@ -89,12 +105,12 @@ def _client(folder: Path) -> "MlflowClient":
     if file.exists() and not file.read_bytes()[: len(_SQLITE)] == _SQLITE:
         raise InputError(f"{file} is no store of MLflow: delete it, or name another folder", path=str(file))
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # it is read when the package is imported
-    for noisy in ("mlflow", "alembic"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # its own use of SQLAlchemy
         from mlflow.tracking import MlflowClient
 
+        for noisy in ("mlflow", "alembic"):
+            logging.getLogger(noisy).setLevel(logging.WARNING)
         return MlflowClient(tracking_uri=f"sqlite:///{file}")
 
 

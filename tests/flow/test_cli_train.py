@@ -22,3 +22,19 @@ def test_a_refinement_needs_a_bundle(tmp_path: Path) -> None:
     done = mailweir("train", "--out", tmp_path / "out", "--trm", tmp_path)
     assert done.code == 2
     assert f"{tmp_path} is no bundle: it has no manifest.json" in done.err.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "--out is missing: name the folder of the new bundle"),
+        (("--compare", "focal=2"), "name --checkpoints (or --out, for OUT.checkpoints)"),
+        (("--compare", "fokal=2", "--checkpoints", "kept"), "--compare fokal=2: fokal: there is no such option"),
+        (("--compare", "focal=2", "--out", "x", "--frozen"), "--frozen leaves nothing to tune"),
+    ],
+)
+def test_what_a_comparison_needs_is_named(options: tuple[str, ...], message: str) -> None:
+    """Exit code 2 before anything is read or written."""
+    done = mailweir("train", *options)
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
