@@ -60,8 +60,8 @@ class Comparison:
 class Effort:
     """How much of a whole run a trial is."""
 
-    part: int = 4  # of the rows to learn from, one in so many
-    epochs: int = 3
+    part: int  # of the rows to learn from, one in so many
+    epochs: int
 
 
 def compare(
@@ -105,7 +105,7 @@ class _Trials:
 
     def done(self, run: Run, ready: Prepared, subset: Subset, one: Options, effort: Effort) -> _Tried:
         """The answers of a trial, made now unless they are there."""
-        key = f"{subset.key(one.tuning)} {effort.epochs}"
+        key = f"{subset.key(one.tuning)} {effort.epochs} epochs, {run.recipe.layers} layers, {run.recipe.base}"
         width = sum(len(question.labels) for question in questions_of(run))
         shape = (int(subset.validating.sum()), width)
         kept = next((line for line in self._lines if line["key"] == key), None)

@@ -1,11 +1,10 @@
 """A run in MLflow, as a file of its own on this machine: options, figures of each epoch, what the bundle came to.
 
-Needs the extra track. Nothing is sent anywhere: the store is an SQLite file, and MLflow's own telemetry is switched off.
+Needs the extra track. Nothing is sent anywhere: the store is an SQLite file, and `mailweir.models` switches MLflow's own reports off.
 """
 
 import logging
 import math
-import os
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -104,7 +103,6 @@ def _client(folder: Path) -> "MlflowClient":
     file = folder.resolve() / STORE
     if file.exists() and not file.read_bytes()[: len(_SQLITE)] == _SQLITE:
         raise InputError(f"{file} is no store of MLflow: delete it, or name another folder", path=str(file))
-    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # it is read when the package is imported
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # its own use of SQLAlchemy
         from mlflow.tracking import MlflowClient

@@ -15,6 +15,8 @@ from mailweir.schemas.manifest import Manifest
 from mailweir.services.cli.environment import client_settings
 from mailweir.services.cli.train_compare import option_sets, run_comparison
 from mailweir.services.cli.train_options import (
+    PART,
+    TRIAL_EPOCHS,
     AsJson,
     Compared,
     Part,
@@ -22,6 +24,7 @@ from mailweir.services.cli.train_options import (
     TrialEpochs,
     check_compare,
     check_track,
+    check_without_compare,
 )
 
 if TYPE_CHECKING:
@@ -81,8 +84,8 @@ def train(  # noqa: PLR0913 - a command's options are its arguments
     search: Trials = 0,
     trm: Refined = None,
     compare: Compared = None,
-    part: Part = 4,
-    epochs: TrialEpochs = 3,
+    part: Part = None,
+    epochs: TrialEpochs = None,
     json: AsJson = False,
     track: Track = None,
 ) -> None:
@@ -131,10 +134,14 @@ def train(  # noqa: PLR0913 - a command's options are its arguments
             recipe = _recipe(taxonomy, options or (), frozen=False)
             sets = option_sets(recipe, compare)
             rows, given = _given(recipe, (corpus, public))
-            run_comparison(recipe, (rows, replace(given, checkpoints=kept)), (sets, part, epochs), as_json=json)
+            run_comparison(
+                recipe,
+                (rows, replace(given, checkpoints=kept)),
+                (sets, part or PART, epochs or TRIAL_EPOCHS),
+                as_json=json,
+            )
             return
-        if out is None:
-            raise InputError("--out is missing: name the folder of the new bundle (only --compare writes none)")
+        out = check_without_compare(out, part, epochs, json=json)
         recipe = _recipe(taxonomy, options or (), frozen=frozen)
         tuned = (None if frozen else kept, search, track)
         manifest = _refine(trm, out, corpus) if trm else _train(out, recipe, (corpus, public), tuned)

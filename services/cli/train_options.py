@@ -10,7 +10,21 @@ import typer
 
 from mailweir.schemas.errors import InputError, SetupError
 
-__all__ = ["AsJson", "Compared", "Part", "Track", "TrialEpochs", "check_compare", "check_track"]
+__all__ = [
+    "PART",
+    "TRIAL_EPOCHS",
+    "AsJson",
+    "Compared",
+    "Part",
+    "Track",
+    "TrialEpochs",
+    "check_compare",
+    "check_track",
+    "check_without_compare",
+]
+
+PART, TRIAL_EPOCHS = 4, 3
+"""A twelfth of a whole run's work or so; the order of options is about the same."""
 
 Compared = Annotated[
     list[str] | None,
@@ -20,8 +34,13 @@ Compared = Annotated[
         help="Write no bundle: try these options against the recipe as it is and print a table; may come again.",
     ),
 ]
-Part = Annotated[int, typer.Option(metavar="N", min=1, help="--compare learns from one in N of the rows.")]
-TrialEpochs = Annotated[int, typer.Option("--epochs", metavar="N", min=1, help="Epochs of each try of --compare.")]
+Part = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help=f"--compare learns from one in N of the rows; else {PART}.")
+]
+TrialEpochs = Annotated[
+    int | None,
+    typer.Option("--epochs", metavar="N", min=1, help=f"Epochs of each try of --compare; else {TRIAL_EPOCHS}."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="The table of --compare as one JSON object.")]
 Track = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Keep options and figures of the run for MLflow, in DIR/mlflow.db.")
@@ -41,3 +60,14 @@ def check_compare(kept: Path | None, *, search: int, track: Path | None) -> None
         raise InputError("--compare keeps its tries in a folder: name --checkpoints (or --out, for OUT.checkpoints)")
     if search or track:
         raise InputError("--compare tries the sets that are named and trains no bundle: leave out --search and --track")
+
+
+def check_without_compare(out: Path | None, part: int | None, epochs: int | None, *, json: bool) -> Path:
+    """A bundle needs a folder, and what would say nothing is refused."""
+    if part or epochs or json:
+        raise InputError(
+            "--part, --epochs and --json are of --compare: leave them out (--set epochs=N for a whole run)"
+        )
+    if out is None:
+        raise InputError("--out is missing: name the folder of the new bundle (only --compare writes none)")
+    return out

@@ -30,6 +30,7 @@ def test_a_refinement_needs_a_bundle(tmp_path: Path) -> None:
         ((), "--out is missing: name the folder of the new bundle"),
         (("--compare", "focal=2"), "name --checkpoints (or --out, for OUT.checkpoints)"),
         (("--compare", "fokal=2", "--checkpoints", "kept"), "--compare fokal=2: fokal: there is no such option"),
+        (("--out", "x", "--epochs", "2"), "--part, --epochs and --json are of --compare"),
         (("--compare", "focal=2", "--out", "x", "--frozen"), "--frozen leaves nothing to tune"),
     ],
 )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import sqlite3
+import subprocess
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -155,6 +157,25 @@ def test_a_tracked_run_that_was_cut_off_goes_on(tmp_path: Path) -> None:
         with tracked(tmp_path, "mail", key):
             pass
     assert len(read(tmp_path / STORE, "select status from runs")) == 3
+
+
+def test_a_tracked_run_reports_to_nobody(tmp_path: Path) -> None:
+    """MLflow's own telemetry is off in a fresh interpreter outside of tests, where it would be on."""
+    code = (
+        "import sys; from pathlib import Path; from mailweir.models.training.track import tracked\n"
+        "with tracked(Path(sys.argv[1]), 'mail', 'a'): from mlflow.telemetry.utils import is_telemetry_disabled as off; print(off())"
+    )
+    ours = {"PYTEST_CURRENT_TEST", "CI", "GITHUB_ACTIONS", "DO_NOT_TRACK", "MLFLOW_DISABLE_TELEMETRY"}
+    outside = {name: value for name, value in os.environ.items() if name not in ours}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        env=outside,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert done.stdout.strip() == "True"
 
 
 def test_a_store_that_is_none_is_named(tmp_path: Path) -> None:
