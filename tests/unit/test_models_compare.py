@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from mailweir.models.training.compare import KEPT, Comparison, Effort, compare
 from mailweir.models.training.corpus import MailRow, load_mails
@@ -16,11 +17,12 @@ from mailweir.models.training.prepare import prepare
 from mailweir.models.training.recipe import Steps, progress_bars
 from mailweir.models.training.sets import USUAL, option_sets
 from mailweir.models.training.split import Run, Split
-from mailweir.models.training.tiny import TINY, tiny_base
+from mailweir.models.training.tiny import TINY, random_encoder, tiny_base
 from mailweir.models.training.train import Given
 from mailweir.models.training.trial import subset_of
 from mailweir.models.training.tuning import Adapters, Tuning
 from mailweir.schemas.errors import InputError, SettingsError
+from mailweir.services.cli.app import app
 from mailweir.services.cli.train_compare import show_comparison
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -162,3 +164,20 @@ def test_the_table_is_one(
     told = json.loads(capsys.readouterr().out)
     assert told["entries"][1]["difference"]["value"] == pytest.approx(difference.value)
     assert told["entries"][0]["difference"] is None
+
+
+def test_the_command_prints_the_table(rows: list[MailRow], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`mailweir train --compare` with rows of a file: one JSON object, no bundle, the tries beside the checkpoints."""
+    corpus = tmp_path / "rows.jsonl"
+    corpus.write_text("".join(row.model_dump_json() + "\n" for row in rows))
+    base = tiny_base(rows)
+    wide = replace(base, encoder=random_encoder(len(base.pieces.texts), 256, 6))
+    monkeypatch.setattr("mailweir.models.training.compare.read_base", lambda _: wide)
+    asked = ["--compare", "focal=2", "--part", "8", "--epochs", "1", "--json", "--set", "augment=0"]
+    done = CliRunner().invoke(app, ["train", "--corpus", str(corpus), "--out", str(tmp_path / "out"), *asked])
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert [entry["options"] for entry in told["entries"]] == [USUAL, "focal=2"]
+    assert (told["part"], told["epochs"]) == (8, 1)
+    assert not (tmp_path / "out").exists()
+    assert len(lines(tmp_path / "out.checkpoints")) == 2
