@@ -23,6 +23,7 @@ from mailweir.services.cli.train_options import (
     Track,
     TrialEpochs,
     check_compare,
+    check_together,
     check_track,
     check_without_compare,
 )
@@ -95,7 +96,6 @@ def train(  # noqa: PLR0913 - a command's options are its arguments
     goes on where it was cut off.
 
     [bold]mailweir train --out bundle && mailweir classify --bundle bundle mails.jsonl[/]
-
     [bold]mailweir train --trm bundle --out refined[/]
 
     Options of --set: [bold]balance[/] (class weights: power of the inverse frequency), [bold]focal[/] (gamma of the focal loss),
@@ -108,12 +108,9 @@ def train(  # noqa: PLR0913 - a command's options are its arguments
     --search compares rate, rank, frozen layers and focal gamma on the validation authors ([bold]pip install 'mailweir\[search]'[/]) and
     trains with the best; search.db among the checkpoints keeps the trials, and the next search goes on from them.
 
-    --compare tries sets of options on the same part of the rows and the same validation authors, and tells by how much each is better
-    than the recipe as it is; compare.jsonl in --checkpoints (or OUT.checkpoints) keeps the tries, and the same command goes on from them.
-
-    [bold]mailweir train --checkpoints tries --compare focal=2 --compare balance=0,sampling=0.5[/]
-
-    --track keeps a run for MLflow ([bold]pip install 'mailweir\[track]'[/]); look at it with mlflow ui --backend-store-uri sqlite:///DIR/mlflow.db.
+    --compare tells on the same rows and validation authors by how much other options are better than the recipe as it is
+    ([bold]--checkpoints tries --compare focal=2 --compare balance=0,sampling=0.5[/]); compare.jsonl in there keeps the tries.
+    --track is for [bold]mlflow ui --backend-store-uri sqlite:///DIR/mlflow.db[/] ([bold]pip install 'mailweir\[track]'[/]).
 
     Exit codes: 0 written or compared; 2 a package is missing, a row breaks the annotation guide, an option is wrong, a checkpoint is broken or
     belongs to another run, or a folder cannot be used.
@@ -121,34 +118,41 @@ def train(  # noqa: PLR0913 - a command's options are its arguments
     client_settings()
     _check(corpus, public, search)
     check_track(track)
-    if frozen and (options or search or compare):
-        raise InputError("--frozen leaves nothing to tune: leave out --set, --search and --compare, or --frozen")
-    if trm and (public or checkpoints or frozen or options or search or compare or track):
-        raise InputError(
-            "--trm fits over a finished bundle: leave out --public, --checkpoints, --frozen, --set, --search, --compare and --track"
-        )
+    tunes, keeps = bool(options or search or compare), bool(public or checkpoints or track)
+    check_together(frozen=frozen, trm=bool(trm), tuned=tunes, kept=keeps)
     kept = checkpoints or (out.with_name(f"{out.name}.checkpoints") if out else None)
     try:
+        recipe = _recipe(taxonomy, options or (), frozen=frozen)
         if compare:
             check_compare(kept, search=search, track=track)
-            recipe = _recipe(taxonomy, options or (), frozen=False)
-            sets = option_sets(recipe, compare)
-            rows, given = _given(recipe, (corpus, public))
-            run_comparison(
-                recipe,
-                (rows, replace(given, checkpoints=kept)),
-                (sets, part or PART, epochs or TRIAL_EPOCHS),
-                as_json=json,
-            )
+            _compare(recipe, (corpus, public, kept), (compare, part, epochs), as_json=json)
             return
         out = check_without_compare(out, part, epochs, json=json)
-        recipe = _recipe(taxonomy, options or (), frozen=frozen)
         tuned = (None if frozen else kept, search, track)
         manifest = _refine(trm, out, corpus) if trm else _train(out, recipe, (corpus, public), tuned)
     except ImportError as error:
         raise SetupError(f"training needs packages that serving does not ({error}): {_INSTALL}") from error
+    _tell(manifest, out)
+
+
+def _tell(manifest: Manifest, out: Path) -> None:
     served = f", refined: {', '.join(manifest.refine.heads) or 'no head'}" if manifest.refine else ""
     typer.echo(f"{manifest.model.name} {manifest.model.version} written to {out}{served}")
+
+
+def _compare(
+    recipe: Recipe,
+    places: tuple[Path | None, Path | None, Path | None],
+    asked: tuple[Sequence[str], int | None, int | None],
+    *,
+    as_json: bool,
+) -> None:
+    """`places` are the rows, the public collections and the checkpoints; `asked` sets of options, part and epochs."""
+    written, part, epochs = asked
+    sets = option_sets(recipe, written)
+    rows, given = _given(recipe, places[:2])
+    effort = (sets, part or PART, epochs or TRIAL_EPOCHS)
+    run_comparison(recipe, (rows, replace(given, checkpoints=places[2])), effort, as_json=as_json)
 
 
 def _check(corpus: Path | None, public: Path | None, search: int) -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "Track",
     "TrialEpochs",
     "check_compare",
+    "check_together",
     "check_track",
     "check_without_compare",
 ]
@@ -71,3 +72,13 @@ def check_without_compare(out: Path | None, part: int | None, epochs: int | None
     if out is None:
         raise InputError("--out is missing: name the folder of the new bundle (only --compare writes none)")
     return out
+
+
+def check_together(*, frozen: bool, trm: bool, tuned: bool, kept: bool) -> None:
+    """Options that would be without effect beside others: `tuned` those of fine-tuning, `kept` those of data and folders."""
+    if trm and (frozen or tuned or kept):
+        raise InputError(
+            "--trm fits over a finished bundle: leave out --public, --checkpoints, --frozen, --set, --search, --compare and --track"
+        )
+    if frozen and tuned:
+        raise InputError("--frozen leaves nothing to tune: leave out --set, --search and --compare, or --frozen")
