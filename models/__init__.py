@@ -2,5 +2,6 @@
 
 import os
 
-# onnxruntime reports its use to its maker over the network unless it is told not to before it is imported.
+# These report their use to their makers over the network unless they are told not to before they are imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

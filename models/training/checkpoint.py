@@ -27,7 +27,7 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
     try:
         with ZipFile(file) as archive:  # torch would try to read anything else as a pickle
             damaged = archive.testzip()
-        state: dict[str, Any] = torch.load(file, weights_only=True)
+        state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     except (BadZipFile, RuntimeError, OSError, pickle.UnpicklingError) as error:
         raise InputError(f"{file} is no checkpoint ({error}): delete it to start anew", path=str(file)) from error
     if damaged:

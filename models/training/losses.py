@@ -65,6 +65,7 @@ def tag_loss(tags: Tensor, wanted: Sequence[NDArray[np.int64] | None]) -> Tensor
         if known is not None:
             targets[place, : len(known)] = known
     if (targets == UNKNOWN).all():
-        return torch.zeros(())
-    each = functional.cross_entropy(tags.flatten(0, 1), torch.from_numpy(targets).flatten(), ignore_index=UNKNOWN)
+        return torch.zeros((), device=tags.device)
+    wanted_tags = torch.from_numpy(targets).to(tags.device).flatten()
+    each = functional.cross_entropy(tags.flatten(0, 1), wanted_tags, ignore_index=UNKNOWN)
     return each * _TAGS

@@ -101,7 +101,9 @@ class Network(nn.Module):  # type: ignore[misc]  # torch is not read by mypy
         )
 
     def _through(self, value: Tensor, mask: Tensor, first: int, last: int) -> Tensor:
-        shut = torch.zeros(mask.shape, dtype=value.dtype).masked_fill(~mask, torch.finfo(value.dtype).min)
+        shut = torch.zeros(mask.shape, dtype=value.dtype, device=mask.device).masked_fill(
+            ~mask, torch.finfo(value.dtype).min
+        )
         for layer in self.encoder.encoder.layer[first:last]:
             value = layer(value, attention_mask=shut[:, None, None, :])[0]
         return value
@@ -121,7 +123,7 @@ class ChannelDropout(nn.Module):  # type: ignore[misc]
         """(mails, length, channels) or (mails, heads, channels)."""
         if not self.training:
             return value
-        kept = torch.empty(value.shape[0], 1, value.shape[2]).bernoulli_(1 - self.share)
+        kept = torch.empty(value.shape[0], 1, value.shape[2], device=value.device).bernoulli_(1 - self.share)
         return value * kept / (1 - self.share)
 
 

@@ -4,7 +4,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from mailweir.models.training.corpus import TASK_TEST, TASK_VALIDATION, TEST_AUTHORS, VALIDATION_AUTHORS
 from mailweir.models.training.features import Advance
@@ -60,13 +68,21 @@ class Steps:
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
+        self._task: TaskID | None = None
+        self._title = ""
 
     @contextmanager
     def step(self, title: str, total: int) -> Iterator[Advance]:
         """A step of `total` units; call what it gives with the units done."""
-        task = self._progress.add_task(title, total=total)
+        task = self._task = self._progress.add_task(title, total=total)
+        self._title = title
         yield lambda done: self._progress.advance(task, done)
         self._progress.update(task, completed=total)
+
+    def note(self, text: str) -> None:
+        """A word beside the title of the step."""
+        if self._task is not None:
+            self._progress.update(self._task, description=f"{self._title}, {text}")
 
     def say(self, line: str) -> None:
         """A line above the bars."""

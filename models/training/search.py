@@ -4,26 +4,24 @@ The study is kept in a file beside the checkpoints: asked for more trials, it go
 validation authors; the test authors have no part in it.
 """
 
-import hashlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import optuna
 from optuna.trial import TrialState
 
 from mailweir.models.export.weights import Floats
 from mailweir.models.training.prepare import Prepared
 from mailweir.models.training.split import Run
-from mailweir.models.training.tune import Examples, Score, Tuner
-from mailweir.models.training.tuned import examples_of, score_of, tags_of
+from mailweir.models.training.trial import Subset, attempt, subset_of
+from mailweir.models.training.tune import Score
+from mailweir.models.training.tuned import score_of
 from mailweir.models.training.tuning import Tuning
 from mailweir.schemas.errors import InputError
 
 STUDY = "search.db"
 _PART = 4  # of the rows to learn from, one in so many: the order of options is about that of all rows, at a quarter of the cost
-_HEADS_EPOCHS = 2
 _EPOCHS = 3
 _UNPRUNED = 4  # trials before one can be cut off: a median of fewer says nothing
 _RANKS = (4, 8, 16, 32)
@@ -41,7 +39,7 @@ def search(run: Run, ready: Prepared, trials: int, folder: Path) -> Tuning:
     base = run.recipe.tuning
     if base is None or not run.split.validating.any():
         raise InputError("a search compares on validation authors, and no row is by one: name rows of theirs as well")
-    subset = _subset(run, ready)
+    subset = subset_of(run, ready, _PART)
     study = _study(folder / STUDY, run, subset.key(base))
     layers = len(ready.encoder.layers)
     if not study.trials:
@@ -68,25 +66,6 @@ def chosen(base: Tuning, options: dict[str, float]) -> Tuning:
     return replace(base, adapters=shape, adapters_rate=float(options["rate"]), focal=float(options["focal"]))
 
 
-@dataclass(frozen=True, slots=True)
-class _Subset:
-    """What the trials learn from and are compared on."""
-
-    examples: Examples
-    validating: np.ndarray[tuple[int], np.dtype[np.bool_]]  # (rows of the subset,)
-
-    def key(self, base: Tuning) -> str:
-        """A study goes on only with the same rows and the same other options."""
-        return hashlib.sha256(f"{asdict(base)}{self.examples.fingerprint()}".encode()).hexdigest()[:16]
-
-
-def _subset(run: Run, ready: Prepared) -> _Subset:
-    fitting = np.flatnonzero(run.split.fitting)
-    part = np.random.default_rng(run.recipe.seed).permutation(fitting)[::_PART]
-    rows = np.sort(np.concatenate([part, np.flatnonzero(run.split.validating)]))
-    return _Subset(examples_of(run, ready, ()).only(rows), run.split.validating[rows])
-
-
 def _study(file: Path, run: Run, key: str) -> optuna.Study:
     if file.exists() and not file.read_bytes().startswith(_SQLITE):
         raise InputError(f"{file} is no study: delete it to start anew", path=str(file))
@@ -105,8 +84,8 @@ def _study(file: Path, run: Run, key: str) -> optuna.Study:
     return study
 
 
-def _objective(run: Run, ready: Prepared, subset: _Subset, base: Tuning) -> Callable[[optuna.Trial], float]:
-    layers, score, tags = len(ready.encoder.layers), score_of(run), len(tags_of(run))
+def _objective(run: Run, ready: Prepared, subset: Subset, base: Tuning) -> Callable[[optuna.Trial], float]:
+    layers, score = len(ready.encoder.layers), score_of(run)
 
     def objective(trial: optuna.Trial) -> float:
         ranks = sorted({*_RANKS, base.adapters.rank})
@@ -116,9 +95,7 @@ def _objective(run: Run, ready: Prepared, subset: _Subset, base: Tuning) -> Call
             "frozen": trial.suggest_int("frozen", 0, layers - 1),
             "focal": trial.suggest_float("focal", 0.0, 3.0),
         }
-        short = replace(chosen(base, options), heads_epochs=_HEADS_EPOCHS, epochs=_EPOCHS, patience=_EPOCHS)
-        tuner = Tuner(ready.encoder, subset.examples, tags, short, None)
-        tuner.fit(~subset.validating, subset.validating, _pruned(trial, score), lambda *_: None)
+        tuner = attempt(run, ready, subset, (chosen(base, options), _EPOCHS), _pruned(trial, score))
         return max(epoch.score for epoch in tuner.history if epoch.phase == "adapters")
 
     return objective

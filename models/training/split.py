@@ -11,6 +11,7 @@ from mailweir.models.training.corpus import MailRow
 from mailweir.models.training.heads import Mask, author_folds
 from mailweir.models.training.measure import length_band
 from mailweir.models.training.recipe import Recipe, Steps
+from mailweir.models.training.track import Track
 from mailweir.schemas.errors import InputError
 
 
@@ -57,6 +58,7 @@ class Run:
     split: Split
     recipe: Recipe
     steps: Steps
+    track: Track | None = None  # where its figures go as well
 
     @property
     def languages(self) -> list[str]:

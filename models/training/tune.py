@@ -6,8 +6,11 @@ are a running mean (EMA), which on few thousand mails is worth more than any sin
 
 import hashlib
 import math
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,59 +20,26 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mailweir.models.export.weights import Encoder, Floats
-from mailweir.models.runtime.graph import Ids
 from mailweir.models.training.batches import batches, eased, resampled, sampling_weights
 from mailweir.models.training.checkpoint import read_checkpoint, write_checkpoint
-from mailweir.models.training.heads import Mask, Question
+from mailweir.models.training.examples import Epoch, Examples
+from mailweir.models.training.heads import Mask
+from mailweir.models.training.learned import Values, follow, placed, put, take
 from mailweir.models.training.losses import head_loss, label_weights, tag_loss
+from mailweir.models.training.machine import this_machine
 from mailweir.models.training.network import Network, pad_rows
-from mailweir.models.training.tuning import Tuning
+from mailweir.models.training.schedule import plan, rate
+from mailweir.models.training.shelf import Shelf, shelf_bytes
+from mailweir.models.training.tuning import Tuning, identity
 from mailweir.schemas.errors import InputError
 
 _STANDARD_MAILS = 512  # from which centre and spread are taken
-_WARM_UP = 0.06  # share of the steps in which the rate rises
-
-
-@dataclass(frozen=True, slots=True)
-class Examples:
-    """What the network learns from: rows of tokens with what is known about each."""
-
-    mails: Sequence[Ids]
-    questions: Sequence[Question]
-    tags: Sequence[NDArray[np.int64] | None]  # per mail (tokens,), None where entities were not annotated
-    late: NDArray[np.float64] | None = None  # (mails,) from 0 to 1: when a curriculum takes it in; None: always
-
-    def only(self, rows: NDArray[np.int64]) -> "Examples":
-        """The examples of these rows, in their order."""
-        questions = [replace(q, answers=q.answers[rows], known=q.known[rows]) for q in self.questions]
-        mails, tags = [self.mails[row] for row in rows], [self.tags[row] for row in rows]
-        return Examples(mails, questions, tags, None if self.late is None else self.late[rows])
-
-    def fingerprint(self) -> str:
-        """Digest of all that is in them."""
-        digest = hashlib.sha256()
-        for mail in self.mails:
-            digest.update(mail.tobytes())
-        for question in self.questions:
-            digest.update(question.answers.tobytes() + question.known.tobytes())
-        for tags in self.tags:
-            digest.update(b"-" if tags is None else tags.tobytes())
-        digest.update(b"" if self.late is None else self.late.tobytes())
-        return digest.hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """What one epoch came to; `score` is the mean F1 of the heads on the validation rows."""
-
-    phase: str
-    number: int
-    loss: float
-    score: float
 
 
 Tell = Callable[[int, float], None]
 """Told after each batch: mails done, loss."""
+Judged = Callable[[Sequence[int]], tuple[Tensor, Tensor]]
+"""Logits of heads and tags of a batch of rows."""
 Score = Callable[[Floats], float]
 """Mean F1 of the heads on the validation rows from (rows, labels) logits."""
 
@@ -80,17 +50,29 @@ class Tuner:
     def __init__(self, encoder: Encoder, examples: Examples, tags: int, tuning: Tuning, folder: Path | None) -> None:
         """`folder` takes the checkpoint; None keeps none."""
         torch.manual_seed(tuning.seed)
-        self.network = Network(encoder, examples.questions, tags, tuning.adapters)
+        self._machine = this_machine()
+        self.network: Network = Network(encoder, examples.questions, tags, tuning.adapters).to(self._machine.device)
         self.history: list[Epoch] = []
         self._examples = examples
         self._tuning = tuning
         self._file = folder / "checkpoint.pt" if folder else None
-        self._mean: dict[str, Tensor] = {}
-        self._best: dict[str, Tensor] = {}
-        self._lower: list[NDArray[np.float16]] = []
-        self._weights = label_weights(examples.questions, tuning.balance)
-        given = f"{asdict(tuning)}{examples.fingerprint()}{encoder.fingerprint()}"
-        self._key = hashlib.sha256(given.encode()).hexdigest()
+        self._mean: Values = {}
+        self._best: Values = {}
+        self._room = folder or Path(tempfile.gettempdir())
+        self._hidden = encoder.hidden
+        self._lower = Shelf({}, encoder.hidden)
+        self._weights = [w.to(self._machine.device) for w in label_weights(examples.questions, tuning.balance)]
+        self._key = hashlib.sha256(
+            f"{identity(tuning)}{examples.fingerprint()}{encoder.fingerprint()}".encode()
+        ).hexdigest()
+
+    def plan(self) -> Iterator[str]:
+        """Lines about machine, memory and phases, before they are worked with."""
+        yield f"{self._machine.line}; products of {16 if self._machine.short(self._tuning.bits) else 32} bits"
+        kept, budget = self._kept_bytes / 1e9, self._machine.budget(self._tuning.memory_gb) / 1e9
+        where = "in memory" if self._fits else f"in a file in {self._room}"
+        yield f"vectors that are computed once: up to {kept:.2g} GB, kept {where} (budget {budget:.2g} GB)"
+        yield from plan(self._tuning)
 
     def fit(self, fitting: Mask, validating: Mask, score: Score, tell: Tell) -> Network:
         """Train through all phases, from the checkpoint if there is one; the network with the best weights."""
@@ -100,7 +82,7 @@ class Tuner:
         if "heads" not in state:
             self._heads_phase(np.flatnonzero(fitting), tell)
         self._adapters_phase(np.flatnonzero(fitting), np.flatnonzero(validating), score, tell, state)
-        self._put(self._best)
+        put(self.network, self._best)
         self.network.eval()
         return self.network
 
@@ -113,36 +95,50 @@ class Tuner:
         with torch.no_grad():
             for start in range(0, len(order), self._tuning.batch):
                 chosen = order[start : start + self._tuning.batch]
-                logits, tagged = self._forward(chosen)
+                logits, tagged = (each.float().cpu() for each in self._forward(chosen))
                 for place, row in enumerate(chosen):
                     answers[row] = logits[place].numpy()
                     tags[row] = tagged[place, : len(self._examples.mails[row])].numpy()
         return np.stack([answers[row] for row in rows]), [tags[row] for row in rows]
 
+    @property
+    def _kept_bytes(self) -> int:
+        """Of the frozen layers' output, and in the first phase of the untouched encoder's as well."""
+        return 2 * shelf_bytes([len(mail) for mail in self._examples.mails], self._hidden)
+
+    @property
+    def _fits(self) -> bool:
+        return self._kept_bytes <= self._machine.budget(self._tuning.memory_gb)
+
     def _cache(self) -> None:
         mails = self._examples.mails
 
         def lower(rows: Sequence[int]) -> Tensor:
-            ids, mask = pad_rows([mails[row] for row in rows], 0)
+            ids, mask = self._padded([mails[row] for row in rows])
             return self.network.lower(ids, mask)
 
-        found = self._in_batches(range(len(mails)), lower)
-        self._lower = [found[row] for row in range(len(mails))]
+        self._lower = self._in_batches(range(len(mails)), lower)
 
-    def _in_batches(
-        self, rows: Iterable[int], made: Callable[[Sequence[int]], Tensor]
-    ) -> dict[int, NDArray[np.float16]]:
-        """Per row (tokens, hidden): what `made` gives for batches of like length, kept in half precision."""
+    def _in_batches(self, rows: Iterable[int], made: Callable[[Sequence[int]], Tensor]) -> Shelf:
+        """What `made` gives for batches of like length."""
         self.network.eval()
         mails = self._examples.mails
         order = sorted((int(row) for row in rows), key=lambda row: len(mails[row]))
-        found: dict[int, NDArray[np.float16]] = {}
-        with torch.no_grad():
+        found = Shelf({row: len(mails[row]) for row in order}, self._hidden, None if self._fits else self._room)
+        with torch.no_grad(), self._products():
             for start in range(0, len(order), self._tuning.batch):
                 chosen = order[start : start + self._tuning.batch]
-                values = made(chosen).to(torch.float16).numpy()
-                found.update((row, values[place, : len(mails[row])].copy()) for place, row in enumerate(chosen))
+                values = made(chosen).to("cpu", torch.float16).numpy()
+                for place, row in enumerate(chosen):
+                    found.put(row, values[place, : len(mails[row])])
         return found
+
+    def _products(self) -> AbstractContextManager[object]:
+        return self._machine.products(self._tuning.bits)
+
+    def _padded(self, rows: Sequence[NDArray[Any]]) -> tuple[Tensor, Tensor]:
+        value, mask = pad_rows(rows, 0)
+        return value.to(self._machine.device), mask.to(self._machine.device)
 
     def _standardize(self, fitting: Mask) -> None:
         rows = np.flatnonzero(fitting)[:: max(1, int(fitting.sum()) // _STANDARD_MAILS)]
@@ -150,11 +146,19 @@ class Tuner:
             self.network.standardize([self._vectors([int(row)])[0][0] for row in rows])
 
     def _vectors(self, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
-        lower, mask = pad_rows([self._lower[row] for row in rows], 0)
+        lower, mask = self._padded([self._lower[row] for row in rows])
         return self.network.upper(lower.float(), mask), mask
 
     def _forward(self, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
-        return self.network.judge(*self._vectors(rows))
+        with self._products():
+            found: tuple[Tensor, Tensor] = self.network.judge(*self._vectors(rows))
+        return found
+
+    def _judged(self, kept: Shelf, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
+        tokens, mask = self._padded([kept[row] for row in rows])
+        with self._products():
+            found: tuple[Tensor, Tensor] = self.network.judge(tokens.float(), mask)
+        return found
 
     def _heads_phase(self, rows: NDArray[np.int64], tell: Tell) -> None:
         """Heads alone, on token vectors that are computed once and kept."""
@@ -164,10 +168,9 @@ class Tuner:
         for epoch in range(self._tuning.heads_epochs):
             self._seed("heads", epoch)
             losses = []
-            for chosen in self._batches(rows, epoch):
-                tokens, mask = pad_rows([kept[row] for row in chosen], 0)
-                losses.append(self._step(optimizer, self.network.judge(tokens.float(), mask), chosen))
-                tell(len(chosen), losses[-1])
+            for group in self._groups(rows, epoch):
+                losses += self._step(optimizer, lambda chosen: self._judged(kept, chosen), group)
+                tell(sum(map(len, group)), losses[-1])
             self.history.append(Epoch("heads", epoch, float(np.mean(losses)), math.nan))
 
     def _adapters_phase(
@@ -179,22 +182,23 @@ class Tuner:
             {"params": self.network.fresh(), "lr": tuning.heads_rate / 2},
         ]
         optimizer = torch.optim.AdamW(groups, weight_decay=0.01)
-        steps = sum(math.ceil(len(self._eased(rows, epoch)) / tuning.batch) for epoch in range(tuning.epochs))
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
+        sizes = (math.ceil(len(self._eased(rows, epoch)) / tuning.batch) for epoch in range(tuning.epochs))
+        steps = sum(math.ceil(size / tuning.accumulate) for size in sizes)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, steps))
         if state:
             optimizer.load_state_dict(state["optimizer"])
             schedule.load_state_dict(state["schedule"])
         elif not self._mean:
-            self._mean = self._take()
+            self._mean = take(self.network)
         for epoch in range(len([e for e in self.history if e.phase == "adapters"]), tuning.epochs):
             self._seed("adapters", epoch)
             self.network.train()
             losses = []
-            for chosen in self._batches(self._eased(rows, epoch), epoch):
-                losses.append(self._step(optimizer, self._forward(chosen), chosen))
+            for group in self._groups(self._eased(rows, epoch), epoch):
+                losses += self._step(optimizer, self._forward, group)
                 schedule.step()
-                self._follow()
-                tell(len(chosen), losses[-1])
+                follow(self._mean, self.network, tuning.decay)
+                tell(sum(map(len, group)), losses[-1])
             self._judge_epoch(epoch, float(np.mean(losses)), held, score)
             self._save(optimizer, schedule)
             if self._stalled():
@@ -202,36 +206,47 @@ class Tuner:
 
     def _judge_epoch(self, epoch: int, loss: float, held: NDArray[np.int64], score: Score) -> None:
         """Measure the running mean of the weights and remember it if it is the best so far."""
-        present = self._take()
-        self._put(self._mean)
+        present = take(self.network)
+        put(self.network, self._mean)
         reached = score(self.logits([int(row) for row in held])[0])
         if reached >= max((e.score for e in self.history if e.phase == "adapters"), default=-1.0):
             self._best = {name: value.clone() for name, value in self._mean.items()}
         self.history.append(Epoch("adapters", epoch, loss, reached))
-        self._put(present)
+        put(self.network, present)
 
     def _stalled(self) -> bool:
         scores = [e.score for e in self.history if e.phase == "adapters"]
         return len(scores) - 1 - int(np.argmax(scores)) >= self._tuning.patience
 
-    def _step(self, optimizer: torch.optim.Optimizer, given: tuple[Tensor, Tensor], rows: Sequence[int]) -> float:
-        loss = self._loss(*given, rows)
+    def _step(self, optimizer: torch.optim.Optimizer, judged: Judged, group: Sequence[list[int]]) -> list[float]:
+        """One step from the mean gradient of a group of batches; the loss of each."""
         optimizer.zero_grad()
-        loss.backward()
+        losses = []
+        for rows in group:
+            loss = self._loss(*judged(rows), rows)
+            (loss / len(group)).backward()
+            losses.append(float(loss.detach()))
         torch.nn.utils.clip_grad_norm_([p for g in optimizer.param_groups for p in g["params"]], 1.0)
         optimizer.step()
-        return float(loss.detach())
+        return losses
 
     def _loss(self, logits: Tensor, tags: Tensor, rows: Sequence[int]) -> Tensor:
-        total, chosen = torch.zeros(()), np.array(rows)
-        parts = torch.split(logits, self.network.sizes, dim=1)
+        device = self._machine.device
+        total, chosen = torch.zeros((), device=device), np.array(rows)
+        parts = torch.split(logits.float(), self.network.sizes, dim=1)
         for question, part, weights in zip(self._examples.questions, parts, self._weights, strict=True):
-            known = torch.from_numpy(question.known[chosen])
+            known = torch.from_numpy(question.known[chosen]).to(device)
             if known.any():
-                answers = torch.from_numpy(question.answers[chosen]).float()[known]
+                answers = torch.from_numpy(question.answers[chosen]).to(device).float()[known]
                 total = total + head_loss(question.kind, part[known], answers, weights, self._tuning)
         wanted = [self._examples.tags[row] for row in rows]
-        return total + self._tuning.tags_weight * tag_loss(tags, wanted)
+        return total + self._tuning.tags_weight * tag_loss(tags.float(), wanted)
+
+    def _groups(self, rows: NDArray[np.int64], epoch: int) -> Iterator[list[list[int]]]:
+        """Batches whose gradients make one step."""
+        left = self._batches(rows, epoch)
+        while group := list(islice(left, self._tuning.accumulate)):
+            yield group
 
     def _batches(self, rows: NDArray[np.int64], epoch: int) -> Iterator[list[int]]:
         """In an order that depends on seed and epoch alone; by default every row once."""
@@ -248,29 +263,13 @@ class Tuner:
         # per epoch, so that a run that was resumed drops the same units as one that was not
         torch.manual_seed(self._tuning.seed * 1_000 + epoch + (500 if phase == "heads" else 0))
 
-    def _learned(self) -> Iterator[tuple[str, Tensor]]:
-        yield from ((name, p) for name, p in self.network.named_parameters() if p.requires_grad)
-
-    def _take(self) -> dict[str, Tensor]:
-        return {name: parameter.detach().clone() for name, parameter in self._learned()}
-
-    def _put(self, values: dict[str, Tensor]) -> None:
-        with torch.no_grad():
-            for name, parameter in self._learned():
-                parameter.copy_(values[name])
-
-    def _follow(self) -> None:
-        with torch.no_grad():
-            for name, parameter in self._learned():
-                self._mean[name].lerp_(parameter, 1 - self._tuning.decay)
-
     def _save(self, optimizer: torch.optim.Optimizer, schedule: Any) -> None:
         if self._file is None:
             return
         state = {
             "key": self._key,
             "heads": True,
-            "now": self._take(),
+            "now": take(self.network),
             "mean": self._mean,
             "best": self._best,
             "history": [asdict(epoch) for epoch in self.history],
@@ -286,15 +285,7 @@ class Tuner:
         if state.get("key") != self._key:
             message = f"{self._file} belongs to a run with other data or options: delete it, or name another folder"
             raise InputError(message, path=str(self._file))
-        self._put(state["now"])
-        self._mean, self._best = state["mean"], state["best"]
+        put(self.network, state["now"])
+        self._mean, self._best = (placed(state[name], self._machine.device) for name in ("mean", "best"))
         self.history = [Epoch(**epoch) for epoch in state["history"]]
         return state
-
-
-def _rate(step: int, steps: int) -> float:
-    """Linear rise, then a half cosine to a hundredth."""
-    rise = max(1, int(steps * _WARM_UP))
-    if step < rise:
-        return (step + 1) / rise
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rise) / max(1, steps - rise))))

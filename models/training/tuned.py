@@ -17,14 +17,16 @@ from mailweir.models.training.answer import Answered, Fitted, question_f1, quest
 from mailweir.models.training.calibrate import fit_spec
 from mailweir.models.training.corpus import MailRow
 from mailweir.models.training.data.augment import KINDS, augmented
+from mailweir.models.training.examples import Epoch, Examples
 from mailweir.models.training.heads import Mask, Question, Strength, add, fit_words
 from mailweir.models.training.network import Network
 from mailweir.models.training.prepare import Prepared, quantized, row_input
 from mailweir.models.training.public import PublicRow
 from mailweir.models.training.split import Run
 from mailweir.models.training.tags import tag_targets
-from mailweir.models.training.tune import Epoch, Examples, Score, Tuner
+from mailweir.models.training.tune import Score, Tuner
 from mailweir.models.training.tuning import Tuning
+from mailweir.models.training.watch import Watch
 from mailweir.schemas.errors import InputError
 from mailweir.schemas.taxonomy import installed_taxonomy
 
@@ -57,14 +59,20 @@ def tags_of(run: Run) -> tuple[str, ...]:
     return tag_names(types) if types else ()
 
 
-def examples_of(run: Run, ready: Prepared, public: Sequence[PublicRow]) -> Examples:
-    """The rows of the run, other forms of those that may be fitted on, then the public ones; a curriculum always takes these."""
+def examples_of(
+    run: Run, ready: Prepared, public: Sequence[PublicRow], only: NDArray[np.int64] | None = None
+) -> Examples:
+    """The rows of the run, other forms of those that may be fitted on, then the public ones; a curriculum always takes these.
+
+    `only` are the places of the rows that take part, None for all.
+    """
     questions, names = questions_of(run), tags_of(run)
-    forms = forms_of(run)
-    origins = np.array([*range(len(run.rows)), *(origin for origin, _ in forms)])
-    inputs = [*ready.inputs, *(row_input(form) for _, form in forms)]
-    tokens = [*ready.tokens, *(ready.read(given) for given in inputs[len(run.rows) :])]
-    rows = [*run.rows, *(form for _, form in forms)]
+    taken = np.arange(len(run.rows)) if only is None else only
+    forms = forms_of(run, taken)
+    origins = np.array([*taken, *(origin for origin, _ in forms)])
+    inputs = [*(ready.inputs[row] for row in taken), *(row_input(form) for _, form in forms)]
+    tokens = [*(ready.tokens[row] for row in taken), *(ready.read(given) for given in inputs[len(taken) :])]
+    rows = [*(run.rows[row] for row in taken), *(form for _, form in forms)]
     tags = [
         tag_targets(given.written, read.encoding.offsets, row.marks, names)[: len(read)]
         if names and row.marks is not None
@@ -77,10 +85,13 @@ def examples_of(run: Run, ready: Prepared, public: Sequence[PublicRow]) -> Examp
     return Examples(mails, widened, [*tags, *(None for _ in public)], late)
 
 
-def forms_of(run: Run) -> list[tuple[int, MailRow]]:
-    """Other forms of a share of the rows that may be fitted on, and which row each is of; by `Tuning.augment` and the recipe's seed."""
+def forms_of(run: Run, taken: NDArray[np.int64] | None = None) -> list[tuple[int, MailRow]]:
+    """Other forms of a share of the rows that may be fitted on (of those `taken`), and which row each is of.
+
+    By `Tuning.augment` and the recipe's seed.
+    """
     share = run.recipe.tuning.augment if run.recipe.tuning else 0.0
-    fitting = np.flatnonzero(run.split.fitting)
+    fitting = np.flatnonzero(run.split.fitting) if taken is None else taken[run.split.fitting[taken]]
     draw = np.random.default_rng(run.recipe.seed)
     chosen = np.sort(draw.permutation(fitting)[: round(share * len(fitting))])
     chance = Random(run.recipe.seed)  # noqa: S311  # no secret
@@ -124,20 +135,20 @@ def _tune(
     fitting = np.concatenate([run.split.fitting, np.ones(more, bool)])
     validating = np.concatenate([run.split.validating, np.zeros(more, bool)])
     tuner = Tuner(ready.encoder, examples, len(tags_of(run)), tuning, checkpoints)
+    for line in tuner.plan():
+        run.steps.say(line)
+    watch = Watch(run, tuning, checkpoints)
     total = int(fitting.sum()) * (tuning.heads_epochs + tuning.epochs)
     with run.steps.step("fine-tuning", total) as advance:
-        shown = 0
 
         def tell(mails: int, loss: float) -> None:
-            nonlocal shown
-            del loss
             advance(mails)
-            for epoch in tuner.history[shown:]:
-                run.steps.say(f"{epoch.phase} {epoch.number}: loss {epoch.loss:.3f}, mean F1 {epoch.score:.4f}")
-            shown = len(tuner.history)
+            run.steps.note(f"loss {loss:.3f}")
+            watch.see(tuner.history)
 
         network = tuner.fit(fitting, validating, score_of(run), tell)
-    return network, tuner.history
+    watch.end(tuner.history)
+    return network.to("cpu"), tuner.history
 
 
 def _scores(questions: Sequence[Question], table: Floats, run: Run) -> Mapping[str, float]:

@@ -1,7 +1,8 @@
 """Options of fine-tuning; apart from the network, so that a recipe can be read without torch."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
 
 from mailweir.schemas.errors import SettingsError
 
@@ -42,6 +43,13 @@ class Tuning:
     decay: float = 0.995  # of the running mean of the weights
     patience: int = 3  # epochs without a gain on the validation authors before it stops
     seed: int = 7
+    accumulate: int = (
+        1  # batches whose gradients make one step: the step of a larger batch in the memory of a small one
+    )
+    bits: int = 0  # of the products: 16 (bfloat16), 32, or 0: 16 on a graphics card that has them, else 32
+    memory_gb: float = (
+        0.0  # for what frozen layers gave, which is kept; above it a file keeps it; 0: half of what is free
+    )
 
 
 _BOUNDS: Mapping[str, tuple[float, float]] = {
@@ -64,8 +72,14 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
     "decay": (0, 0.99999),
     "patience": (1, 100),
     "seed": (0, 1_000_000),
+    "accumulate": (1, 1024),
+    "bits": (0, 32),
+    "memory_gb": (0, 1_000_000),
 }
 """Least and largest value of each option."""
+_CHOICES: Mapping[str, tuple[float, ...]] = {"bits": (0, 16, 32)}
+_WITHOUT_EFFECT = ("memory_gb",)  # where vectors lie is nothing that a weight could tell
+_LATER = ("accumulate", "bits")  # a run from before them goes on: at their defaults they say nothing
 
 
 def changed(tuning: Tuning, options: Sequence[str]) -> Tuning:
@@ -83,9 +97,16 @@ def changed(tuning: Tuning, options: Sequence[str]) -> Tuning:
 def differences(tuning: Tuning, usual: Tuning) -> Iterator[str]:
     """The options by which `tuning` differs from `usual`, as `changed` reads them."""
     for mine, theirs in ((tuning.adapters, usual.adapters), (tuning, usual)):
-        for name in (given.name for given in fields(mine) if given.name != "adapters"):
+        for name in (given.name for given in fields(mine) if given.name not in {"adapters", *_WITHOUT_EFFECT}):
             if getattr(mine, name) != getattr(theirs, name):
                 yield f"{name}={getattr(mine, name)}"
+
+
+def identity(tuning: Tuning) -> dict[str, Any]:
+    """All that changes the weights: what a checkpoint or a study must have in common with the run that goes on from it."""
+    usual = Tuning()
+    left_out = {*_WITHOUT_EFFECT, *(name for name in _LATER if getattr(tuning, name) == getattr(usual, name))}
+    return {name: value for name, value in asdict(tuning).items() if name not in left_out}
 
 
 def _with(tuning: Tuning, name: str, value: str) -> Tuning:
@@ -101,6 +122,8 @@ def _with(tuning: Tuning, name: str, value: str) -> Tuning:
     if number is None or not low <= number <= high:
         what = "a whole number" if kind is int else "a number"
         raise SettingsError(f"--set {name}={value}: give {what} from {low:g} to {high:g}, as in --set {name}={high:g}")
+    if number not in _CHOICES.get(name, (number,)):
+        raise SettingsError(f"--set {name}={value}: give one of {', '.join(map(str, _CHOICES[name]))}")
     if isinstance(holder, Adapters):
         return replace(tuning, adapters=replace(holder, **{name: number}))
     return replace(tuning, **{name: number})

@@ -17,8 +17,9 @@ def test_a_refinement_takes_no_option_of_the_fit_below_it(tmp_path: Path, option
     """`--trm` leaves the bundle as it is: what would change the encoder is refused, and nothing is written."""
     done = mailweir("train", "--out", tmp_path / "out", "--trm", tmp_path, *options)
     assert done.code == 2
-    assert "leave out --public, --checkpoints, --frozen, --set, --search, --base and --layers" in done.err.replace(
-        "\n", " "
+    assert (
+        "leave out --public, --checkpoints, --frozen, --set, --search, --compare, --track, --base and --layers"
+        in done.err
     )
     assert not (tmp_path / "out").exists()
 
@@ -62,3 +63,20 @@ def test_a_base_that_cannot_be_is_refused(tmp_path: Path, options: tuple[str, ..
     assert done.code == 2
     assert said in done.err.replace("\n", " ")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "--out is missing: name the folder of the new bundle"),
+        (("--compare", "focal=2"), "name --checkpoints (or --out, for OUT.checkpoints)"),
+        (("--compare", "fokal=2", "--checkpoints", "kept"), "--compare fokal=2: fokal: there is no such option"),
+        (("--out", "x", "--epochs", "2"), "--part, --epochs and --json are of --compare"),
+        (("--compare", "focal=2", "--out", "x", "--frozen"), "--frozen leaves nothing to tune"),
+    ],
+)
+def test_what_a_comparison_needs_is_named(options: tuple[str, ...], message: str) -> None:
+    """Exit code 2 before anything is read or written."""
+    done = mailweir("train", *options)
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err

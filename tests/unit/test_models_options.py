@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from mailweir.models.training.batches import batches, eased, resampled, sampling_weights
+from mailweir.models.training.examples import Examples
 from mailweir.models.training.heads import Question
 from mailweir.models.training.losses import head_loss, label_weights
 from mailweir.models.training.tiny import random_encoder
-from mailweir.models.training.tune import Examples, Tuner
+from mailweir.models.training.tune import Tuner
 from mailweir.models.training.tuning import Adapters, Tuning, changed, differences
 from mailweir.schemas.errors import SettingsError
 
@@ -179,8 +180,9 @@ def test_options_are_written_as_name_and_value() -> None:
 def test_every_option_can_be_set() -> None:
     """A field that is added to the tuning can be set on the command line too."""
     names = [f.name for part in (Tuning, Adapters) for f in fields(part) if f.name != "adapters"]
+    others = {"dropout": 0.5, "smoothing": 0.5, "decay": 0.5, "bits": 16}
     for name in names:
-        assert changed(Tuning(), [f"{name}=1" if name not in {"dropout", "smoothing", "decay"} else f"{name}=0.5"])
+        assert changed(Tuning(), [f"{name}={others.get(name, 1)}"])
 
 
 @pytest.mark.parametrize(
@@ -189,6 +191,7 @@ def test_every_option_can_be_set() -> None:
         ("fokal=2", r"--set fokal: there is no such option: rank, alpha, .*focal"),
         ("focal=high", r"--set focal=high: give a number from 0 to 10"),
         ("rank=2.5", r"--set rank=2\.5: give a whole number from 1 to 256"),
+        ("bits=8", r"--set bits=8: give one of 0, 16, 32"),
         ("batch=0", r"--set batch=0: give a whole number from 1 to 1024"),
         ("decay", r"--set decay=: give a number"),
         ("augment=2", r"--set augment=2: give a number from 0 to 1, as in --set augment=1"),

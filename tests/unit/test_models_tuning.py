@@ -14,13 +14,14 @@ from mailweir.models.export.weights import Encoder
 from mailweir.models.runtime import Bundle, decide
 from mailweir.models.runtime.graph import Graph
 from mailweir.models.training.corpus import MailRow, load_mails
+from mailweir.models.training.examples import Examples
 from mailweir.models.training.heads import Question
 from mailweir.models.training.network import Network, pad_rows
 from mailweir.models.training.prepare import row_input
 from mailweir.models.training.public import load_public
 from mailweir.models.training.tiny import TINY, random_encoder, tiny_base
 from mailweir.models.training.train import Given, train_bundle
-from mailweir.models.training.tune import Examples, Tuner
+from mailweir.models.training.tune import Tuner
 from mailweir.models.training.tuning import Adapters, Tuning
 from mailweir.schemas.errors import InputError
 

@@ -81,6 +81,25 @@ def meetings(mails: Sequence[MailRow], first: str, second: str) -> str:
         return _svg(figure)
 
 
+def epoch_curves(losses: Mapping[str, Sequence[float]], scores: Sequence[float]) -> str:
+    """A training run: the mean loss of each epoch, phase after phase, and beside it the mean F1 of the last phase's epochs."""
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(7.5, 2.8), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        end = 0
+        for place, (phase, values) in enumerate(losses.items()):
+            epochs = np.arange(end + 1, (end := end + len(values)) + 1)
+            left.plot(epochs, values, label=phase, color=_COLOURS[place % len(_COLOURS)], marker="o", markersize=3)
+        right.plot(np.arange(end - len(scores) + 1, end + 1), scores, color=_COLOURS[2], marker="o", markersize=3)
+        left.set(xlabel="epoch", ylabel="loss")
+        right.set(xlabel="epoch", ylabel="mean F1, validation authors")
+        for axes in (left, right):
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        if losses:
+            left.legend(frameon=False, fontsize=8)
+        return _svg(figure)
+
+
 def _figure(width: float, height: float) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.add_subplot()

@@ -1,0 +1,142 @@
+"""Options of `mailweir train`, and which of them go together."""
+
+from __future__ import annotations
+
+from importlib import util
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from mailweir.schemas.errors import InputError, SetupError
+
+__all__ = [
+    "PART",
+    "TRIAL_EPOCHS",
+    "AsJson",
+    "Base",
+    "Checkpoints",
+    "Compared",
+    "Corpus",
+    "Frozen",
+    "Layers",
+    "Options",
+    "Out",
+    "Part",
+    "Public",
+    "Refined",
+    "TaxonomyName",
+    "Track",
+    "TrialEpochs",
+    "Trials",
+    "check_compare",
+    "check_search",
+    "check_together",
+    "check_track",
+    "check_without_compare",
+]
+
+PART, TRIAL_EPOCHS = 4, 3
+"""A twelfth of a whole run's work or so; the order of options is about the same."""
+
+Out = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Folder of the new bundle; a bundle that is there is replaced.")
+]
+Corpus = Annotated[
+    Path | None, typer.Option(metavar="DIR|FILE", help="Annotated rows (*.jsonl); else the corpus of the repository.")
+]
+Public = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Public collections (NAME.jsonl.zst) to learn from as well.")
+]
+Checkpoints = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Where a run that is cut off goes on from; else OUT.checkpoints.")
+]
+TaxonomyName = Annotated[
+    Literal["email", "task"], typer.Option(help="What it decides about: mail, or tasks (a title, a description).")
+]
+Frozen = Annotated[
+    bool, typer.Option("--frozen", help="Leave the encoder as it is and fit heads only: minutes, not an hour.")
+]
+Options = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="An option of fine-tuning, like focal=2; may come again."),
+]
+Trials = Annotated[
+    int, typer.Option(metavar="N", min=0, help="Try N sets of options on a part of the rows first; see below.")
+]
+Base = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="A Hugging Face folder of a BERT-shaped encoder to start from; see below."),
+]
+Layers = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="How many of the base's layers, from the lowest; else 6.")
+]
+Refined = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="BUNDLE",
+        help="Leave this fine-tuned bundle as it is, and fit a refinement (TRM) over its encoder; OUT may be BUNDLE. "
+        "It is served for the heads that it wins.",
+    ),
+]
+Compared = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--compare",
+        metavar="NAME=VALUE[,...]",
+        help="Write no bundle: try these options against the recipe as it is and print a table; may come again.",
+    ),
+]
+Part = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help=f"--compare learns from one in N of the rows; else {PART}.")
+]
+TrialEpochs = Annotated[
+    int | None,
+    typer.Option("--epochs", metavar="N", min=1, help=f"Epochs of each try of --compare; else {TRIAL_EPOCHS}."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="The table of --compare as one JSON object.")]
+Track = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Keep options and figures of the run for MLflow, in DIR/mlflow.db.")
+]
+
+
+def check_search(trials: int) -> None:
+    """A package that is missing is named before the run begins."""
+    if trials and util.find_spec("optuna") is None:
+        raise SetupError("--search needs optuna, which is not installed: pip install 'mailweir[search]'")
+
+
+def check_track(track: Path | None) -> None:
+    """A package that is missing is named before the run begins."""
+    lacks = [name for name in ("mlflow", "sqlalchemy") if track and util.find_spec(name) is None]
+    if lacks:
+        raise SetupError(f"--track needs {' and '.join(lacks)}, which is not installed: pip install 'mailweir[track]'")
+
+
+def check_compare(kept: Path | None, *, search: int, track: Path | None) -> None:
+    """What a comparison cannot do without or together with."""
+    if kept is None:
+        raise InputError("--compare keeps its tries in a folder: name --checkpoints (or --out, for OUT.checkpoints)")
+    if search or track:
+        raise InputError("--compare tries the sets that are named and trains no bundle: leave out --search and --track")
+
+
+def check_without_compare(out: Path | None, part: int | None, epochs: int | None, *, json: bool) -> Path:
+    """A bundle needs a folder, and what would say nothing is refused."""
+    if part or epochs or json:
+        raise InputError(
+            "--part, --epochs and --json are of --compare: leave them out (--set epochs=N for a whole run)"
+        )
+    if out is None:
+        raise InputError("--out is missing: name the folder of the new bundle (only --compare writes none)")
+    return out
+
+
+def check_together(*, frozen: bool, trm: bool, tuned: bool, kept: bool) -> None:
+    """Options that would be without effect beside others: `tuned` those of fine-tuning, `kept` those of data and folders."""
+    if trm and (frozen or tuned or kept):
+        raise InputError(
+            "--trm fits over a finished bundle: leave out --public, --checkpoints, --frozen, --set, --search, --compare, --track, --base and --layers"
+        )
+    if frozen and tuned:
+        raise InputError("--frozen leaves nothing to tune: leave out --set, --search and --compare, or --frozen")
