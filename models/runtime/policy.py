@@ -8,7 +8,7 @@ from mailweir.models.runtime.sentences import ScoredSentence, choose_action_item
 from mailweir.schemas.events import Alternative, HeadDecision, NextAction, ReviewCause
 from mailweir.schemas.manifest import HeadSpec, Manifest, SentenceHead, SentenceSpec
 
-POLICY_VERSION = 2
+POLICY_VERSION = 3
 """Part of every decision's id: raise it when the same bundle would answer the same mail otherwise, be it by these rules, by the
 text that the model is given, or by the shapes of entities."""
 

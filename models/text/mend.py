@@ -12,6 +12,8 @@ _LONGEST = 80  # characters by which a find may grow: longer runs are no codes
 _COLUMN = re.compile(r"[ \u00a0]{2,}|\t|\n")  # what stands beyond it is the next column of a table, or the next line
 _QUANTITY = re.compile(r"\d{1,3}(?:[.,\u00a0 ]\d{3})+|\d+(?:[.,]\d+)?")
 _ADDRESS = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
+_LETTERS_ONLY = re.compile(r"[A-Z]{1,8}(?:-[A-Z]{1,10}){1,4}")  # `HG-NIT-BL-S`: one part number in twenty has no digit
+_HALF_OF_DAY = re.compile(r"[ap]\.m\.", re.IGNORECASE)  # its last point belongs to it
 _MONEY = re.compile(r"[^\W\d_]|[$€£¥₺₹₦₱₩₪₽]")  # a currency is a sign or a word
 
 
@@ -30,6 +32,7 @@ def mended(span: Span, text: str) -> Iterator[Span]:
     start, end = whole_words(text, span.start, gap.start() if gap and gap.start() > span.start else span.end)
     if span.type == "deadline":
         start, end = trim(text, *whole_date(text, start, end))
+        end += bool(_HALF_OF_DAY.match(text, max(start, end - 3)))
     if start < end and _possible(span.type, text[start:end]):
         yield Span(span.type, start, end, span.probability)
 
@@ -65,7 +68,8 @@ def _amounts(span: Span, text: str) -> Iterator[Span]:
 
 
 def _quantity(span: Span, text: str) -> Iterator[Span]:
-    match = _QUANTITY.search(text, span.start, span.end)
+    inside = _QUANTITY.search(text, span.start, span.end)
+    match = _QUANTITY.match(text, inside.start()) if inside else None  # the tagger's last token may cut a number
     if match and not _inside_a_code(text, *match.span()):
         yield Span(span.type, *match.span(), span.probability)
 
@@ -78,4 +82,6 @@ def _inside_a_code(text: str, start: int, end: int) -> bool:
 def _possible(kind: str, written: str) -> bool:
     if kind == "team_mailbox":
         return _ADDRESS.fullmatch(written) is not None
+    if kind == "product_sku" and _LETTERS_ONLY.fullmatch(written):
+        return True
     return kind == "deadline" or any(character.isdigit() for character in written)

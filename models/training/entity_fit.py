@@ -1,13 +1,14 @@
 """How sure the tagger is, and which rules are worth having beside it; both on authors that it has not seen."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from mailweir.models.export.weights import Floats
 from mailweir.models.text.entities import find_all, find_entities
+from mailweir.models.text.finds import Find
 from mailweir.models.text.model_input import ModelInput
 from mailweir.models.text.spans import Span, decode_tags
 from mailweir.models.text.tokens import Tokens
@@ -19,6 +20,7 @@ from mailweir.schemas.manifest import TagSpec
 _TEMPERATURES = np.geomspace(0.5, 4.0, 25)
 _LIMITS = np.arange(0.2, 0.85, 0.05)
 _WORTH = 0.6  # a rule that is wrong more often is switched off
+_ALONE = 4  # fitted on four authors and measured on four others: .4 points of F1, with 0 and a least number of finds .1
 
 Tagged = list[tuple[EntityField, Span]]
 
@@ -51,18 +53,35 @@ def fit_tags(
 
 
 def rules_beside(rows: Sequence[MailRow], tagged: Sequence[Tagged]) -> dict[str, float]:
-    """Per rule, how often it is right where the tagger says nothing, one success and one failure added (Laplace)."""
-    hits, finds = Counter[str](), Counter[str]()
+    """Per rule, how often it is right where the tagger says nothing.
+
+    A rule has few such finds, so that `_ALONE` more are added, right as often as all of its finds are.
+    """
+    alone, beside, finds = Counter[tuple[str, bool]](), Counter[tuple[str, bool]](), Counter[str]()
     for row, claims in zip(rows, tagged, strict=True):
         marked = {(mark.type, mark.text) for mark in row.entities}
-        for field, text in (("subject", row.subject), ("body", row.body)):
-            said = [span for place, span in claims if place == field]
-            for find in find_all(text):
-                if not any(span.start < find.end and find.start < span.end for span in said):
-                    finds[find.rule] += 1
-                    hits[find.rule] += (find.type, text[find.start : find.end]) in marked
-    shares = {rule: round((hits[rule] + 1) / (finds[rule] + 2), 3) for rule in sorted(finds) if finds[rule] >= FEWEST}
+        for find, right, silent in _ruled(row, claims, marked):
+            finds[find.rule] += 1
+            alone[find.rule, right] += 1
+            beside[find.rule, right] += silent
+    shares = {rule: _share(rule, alone, beside) for rule in sorted(finds) if finds[rule] >= FEWEST}
     return {rule: share for rule, share in shares.items() if share >= _WORTH}
+
+
+def _share(rule: str, alone: Counter[tuple[str, bool]], beside: Counter[tuple[str, bool]]) -> float:
+    right, wrong = alone[rule, True], alone[rule, False]
+    before = (right + 1) / (right + wrong + 2)
+    silent = beside[rule, True] + beside[rule, False]
+    return round((beside[rule, True] + _ALONE * before) / (silent + _ALONE), 3)
+
+
+def _ruled(row: MailRow, claims: Tagged, marked: set[tuple[str, str]]) -> Iterator[tuple[Find, bool, bool]]:
+    """Every find of a rule, whether it is right, and whether the tagger says nothing there."""
+    for field, text in (("subject", row.subject), ("body", row.body)):
+        said = [span for place, span in claims if place == field]
+        for find in find_all(text):
+            silent = not any(span.start < find.end and find.start < span.end for span in said)
+            yield find, (find.type, text[find.start : find.end]) in marked, silent
 
 
 def entity_figures(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from mailweir.models.text.model_input import compose_fields
 from mailweir.models.text.occurrences import occurrences
 from mailweir.models.text.spans import Span, decode_tags, tag_names, trim
 from mailweir.models.text.zone import split_zones
-from mailweir.models.training.corpus import EntityMark
+from mailweir.models.training.corpus import EntityMark, MailRow, load_mails
+from mailweir.models.training.entity_fit import rules_beside
 from mailweir.models.training.tags import UNKNOWN, tag_targets
+from mailweir.schemas.events import EntityField
 
 NAMES = tag_names(("amount", "po_number"))
 TEXT = "pay 40 EUR for PO 4500123456, now"
@@ -127,3 +130,39 @@ def test_of_two_claims_the_more_probable_one_stays() -> None:
     assert {(e.type, e.text) for e in find_entities("", body, rules, tagged)} >= {("amount", "40 EUR")}
     loud = [("body", Span("order_number", 3, 29, 0.999))]
     assert [e.type for e in find_entities("", body, {}, loud)] == ["order_number"]
+
+
+def test_a_code_has_one_type() -> None:
+    """The same code claimed as two things is what the more probable claim says; other types may share a text."""
+    body = "order HB-5512 and again HB-5512, 40 by 40"
+    tagged: list[tuple[EntityField, Span]] = [
+        ("body", Span("order_number", 6, 13, 0.5)),
+        ("body", Span("po_number", 24, 31, 0.7)),
+        ("body", Span("quantity", 33, 35, 0.6)),
+        ("body", Span("deadline", 39, 41, 0.5)),
+    ]
+    assert [(e.type, e.text) for e in find_entities("", body, {}, tagged)] == [
+        ("po_number", "HB-5512"),
+        ("quantity", "40"),
+        ("deadline", "40"),
+    ]
+
+
+def test_a_rule_that_seldom_speaks_beside_the_tagger_is_judged_by_all_its_finds() -> None:
+    """Six finds, all right, one of them where the tagger was silent: worth having. Six wrong ones are not."""
+    codes = [f"SO-1000{n}" for n in range(6)]
+    marked = EntityMark(type="order_number", text=codes[0])
+    right = [row.model_copy(update={"marks": (marked.model_copy(update={"text": c}),)}) for row, c in _rows(codes)]
+    tagged: list[list[tuple[EntityField, Span]]] = [
+        [],
+        *([("body", Span("order_number", 0, 8, 0.9))] for _ in range(5)),
+    ]
+    assert rules_beside(right, tagged) == {"order_number/prefix": 0.9}
+    assert rules_beside([row for row, _ in _rows(codes)], tagged) == {}
+    assert rules_beside(right[:4], tagged[:4]) == {}
+
+
+def _rows(bodies: Sequence[str]) -> list[tuple[MailRow, str]]:
+    """A mail of each body, nothing marked."""
+    plain = next(row for row in load_mails() if row.author == "ada")
+    return [(plain.model_copy(update={"subject": "", "body": body, "marks": ()}), body) for body in bodies]
