@@ -97,7 +97,8 @@ def crowd(
     words, bad = [], set()
     for place, ((number, person), hostile_word) in enumerate(sorted(said.items())):
         right = {head: label for head in ONE if (label := mails[number].label(head))}
-        labels = _attacked(right, attack, rng) if hostile_word else _honest(right, rng)
+        own = np.random.default_rng([seed, number, person])  # the honest say the same whoever is hostile
+        labels = _attacked(right, attack, own) if hostile_word else _honest(right, own)
         words.append(word(mails[number], f"p{person}", labels, decisions[number], place))
         bad |= {(words[-1].feedback_id, head) for head in labels if hostile_word and labels[head] != right.get(head)}
     return words, bad

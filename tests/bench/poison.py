@@ -16,17 +16,20 @@ from time import perf_counter
 import numpy as np
 from crowd import ONE, TAXONOMY, Attack, Word, crowd
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from sklearn.linear_model import LogisticRegression
 
 from mailweir.models.evaluation import Answer, Example
 from mailweir.models.evaluation.tally import Estimate, Tally, estimated, resamples
 from mailweir.models.runtime import Scores, shipped_bundle
 from mailweir.models.runtime.integrity import read_manifest
-from mailweir.models.training.admission import Admission, AdmissionLimits, admit
+from mailweir.models.training.admission import Admission, admit
 from mailweir.models.training.admission.claims import Claim, claims_of, last_words
-from mailweir.models.training.admission.known import Known, know
-from mailweir.models.training.admission.linear import fit_predict
+from mailweir.models.training.admission.linear import word_table
 from mailweir.models.training.corpus import TEST_AUTHORS, VALIDATION_AUTHORS, MailRow, load_mails
 from mailweir.models.training.gate import Neighbours, Sitting, Verdict, judge
+from mailweir.models.training.prepare import row_input
+from mailweir.schemas.ids import digest
 from mailweir.schemas.manifest import HeadSpec
 
 LATER = ("alba", "liam", "nuri", "xena", "yusuf", "zeynep")  # their mail comes after the first model was fitted
@@ -36,35 +39,44 @@ Answers = Mapping[str, Table]  # by head, (held-out mails, labels)
 
 @dataclass(frozen=True, slots=True)
 class Mails:
-    """Whose mail is used for what."""
+    """Whose mail is used for what; the table has their rows in this order."""
 
     corpus: list[MailRow]
     later: list[MailRow]
     validation: list[MailRow]
     test: list[MailRow]
+    table: csr_matrix
 
     @property
-    def asked(self) -> list[MailRow]:
-        return self.validation + self.test
+    def first_asked(self) -> int:
+        """Row of the first held-out mail."""
+        return len(self.corpus) + len(self.later)
+
+    def answers(self, claims: Sequence[Claim], first: int | None = None) -> Answers:
+        """Of a model fitted on the corpus and the claims, to the mails from row `first` on."""
+        places = {digest("mail", mail.id): number for number, mail in enumerate(self.later, len(self.corpus))}
+        asked = self.table[self.first_asked if first is None else first :]
+        found = {}
+        for head, labels in ONE.items():
+            told = [(row, mail.label(head)) for row, mail in enumerate(self.corpus)]
+            told += [(places[claim.row.email_id], str(claim.value)) for claim in claims if claim.head == head]
+            rows, right = zip(*((row, labels.index(label)) for row, label in told if label), strict=True)
+            # converges: stochastic descent moves by a point of F1 when a single row changes
+            model = LogisticRegression(C=10, class_weight="balanced", max_iter=100, tol=1e-3)
+            found[head] = model.fit(self.table[list(rows)], right).predict_proba(asked)
+        return found
 
 
 def mails() -> Mails:
+    """Of the corpus."""
     rows = load_mails()
     later = [row for row in rows if row.author in LATER]
     validation = [row for row in rows if row.author in VALIDATION_AUTHORS]
     test = [row for row in rows if row.author in TEST_AUTHORS]
     used = {row.id for row in (*later, *validation, *test)}
-    return Mails([row for row in rows if row.id not in used], later, validation, test)
-
-
-def answers(given: Mails, asked: Sequence[MailRow], claims: Sequence[Claim]) -> Answers:
-    """Of a model fitted on the corpus and the claims."""
-    known: Known = know(given.corpus, asked, claims, TAXONOMY, AdmissionLimits())
-    rows = np.arange(len(given.corpus), len(given.corpus) + len(asked))
-    return {
-        head: fit_predict(known.table, known.taught(head, labels, lambda _: True), rows, len(labels))
-        for head, labels in ONE.items()
-    }
+    corpus = [row for row in rows if row.id not in used]
+    table = word_table([row_input(row).text for row in (*corpus, *later, *validation, *test)])
+    return Mails(corpus, later, validation, test, table)
 
 
 def tallies(asked: Sequence[MailRow], found: Answers, offset: int) -> dict[str, Tally]:
@@ -129,30 +141,28 @@ class Case:
 
 CASES = (
     Case("honest", None, 0.0),
-    Case("1 % random", "random", 0.01),
     Case("1 % targeted", "targeted", 0.01),
-    Case("10 % random", "random", 0.10),
     Case("10 % targeted", "targeted", 0.10),
+    Case("1 % random", "random", 0.01),
+    Case("10 % random", "random", 0.10),
 )
 
 
 def main(seeds: int) -> None:
+    """Every case for each seed; figures are of one seed each."""
     given = mails()
-    first = answers(given, [*given.asked, *given.later], [])
-    asked = {head: table[: len(given.asked)] for head, table in first.items()}
-    decided = [
-        {head: labels[int(first[head][len(given.asked) + n].argmax())] for head, labels in ONE.items()}
-        for n in range(len(given.later))
-    ]
-    print(
-        f"corpus {len(given.corpus):,} mails, later {len(given.later):,}, validation {len(given.validation)}, test {len(given.test)}"
-    )
+    count = len(given.later)
+    first = given.answers([], len(given.corpus))
+    decided = [{head: labels[int(first[head][n].argmax())] for head, labels in ONE.items()} for n in range(count)]
+    before = {head: table[count:] for head, table in first.items()}
+    sizes = f"corpus {len(given.corpus):,}, later {count:,}, validation {len(given.validation)}, test {len(given.test)}"
+    print(f"mails: {sizes}", flush=True)
     for seed in range(seeds):
         honest: dict[str, Answers] = {}
         for case in CASES:
             start = perf_counter()
             words, bad = crowd(given.later, decided, case.attack, case.share, seed)
-            report(given, asked, case, words, bad, honest)
+            report(given, before, case, words, bad, honest)
             print(f"  {perf_counter() - start:.0f} s", flush=True)
 
 
@@ -164,20 +174,19 @@ def report(
     raw = claims_of(last_words({"shard": words})[0], TAXONOMY).claims
     print(f"\n{case.name}: {len(words):,} words, {len(raw):,} labels, {len(bad):,} of them hostile")
     _counts(admission, raw, bad)
-    for name, claims in (("admission", admission.claims), ("none", raw)):
-        after = answers(given, given.asked, claims)
+    for name, claims in (("admission", admission.claims), ("nothing", raw)):
+        after = given.answers(claims)
         honest.setdefault(name, after)
         for part, rows, offset in (("validation", given.validation, 0), ("test", given.test, len(given.validation))):
             base, now, reference = (tallies(rows, found, offset) for found in (before, after, honest[name]))
-            gained, moved = change(base, now), change(reference, now)
             f1 = float(mean_f1(now, np.ones((1, len(rows))))[0])
-            print(
-                f"  defence {name:<10} {part:<11} F1 {f1:.4f}  against the first model {_say(gained)}  against an honest crowd {_say(moved)}"
+            told = (
+                f"from the first model {_say(change(base, now))}, from an honest crowd {_say(change(reference, now))}"
             )
+            print(f"  behind {name:<10}{part:<11} F1 {f1:.4f}, {told}")
         verdict = gated(given, before, after)
-        print(
-            f"  defence {name:<10} gate: {'passed' if verdict.passed else 'refused: ' + verdict.reasons[0]} ({len(verdict.reasons)})"
-        )
+        said = "passed" if verdict.passed else f"refused for {len(verdict.reasons)} reasons: {verdict.reasons[0]}"
+        print(f"  behind {name:<10}gate {said}", flush=True)
 
 
 def _counts(admission: Admission, raw: Sequence[Claim], bad: set[tuple[str, str]]) -> None:

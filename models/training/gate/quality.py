@@ -34,6 +34,7 @@ class _Bar:
 
     floor: float | None
     worse: float
+    chance: float = 1.0  # above which a loss is noise
 
 
 def quality(rows_of: str, candidate: Sitting, champion: Sitting, limits: Limits) -> Iterator[Check]:
@@ -61,7 +62,7 @@ def _parts(
     for name, places in slices(examples).items():
         if limits.slice_rows <= len(places) < len(numbers):
             found = _compare(rows_of, head, [numbers[place] for place in places], *both)
-            bar = _Bar(limits.slice_floor, limits.worse_in_slice)
+            bar = _Bar(limits.slice_floor, limits.worse_in_slice, limits.chance)
             yield from _checks(_Place(rows_of, head, name, "micro-F1"), found.micro, bar)
             if name.startswith("language") and "," not in name:
                 yield from _classes(rows_of, head, name, found, limits)
@@ -77,7 +78,7 @@ def _compare(rows_of: str, head: str, numbers: Sequence[int], candidate: Sitting
 
 
 def _classes(rows_of: str, head: str, part: str, found: Paired, limits: Limits) -> Iterator[Check]:
-    bar = _Bar(limits.class_floor, limits.worse_in_slice)
+    bar = _Bar(limits.class_floor, limits.worse_in_slice, limits.chance)
     for label, both in found.labels.items():
         if both.rows >= limits.slice_rows:
             name = f"label {label}" if part == ALL else f"{part}, label {label}"
@@ -87,7 +88,7 @@ def _classes(rows_of: str, head: str, part: str, found: Paired, limits: Limits) 
 def _checks(place: _Place, both: Both, bar: _Bar) -> Iterator[Check]:
     if bar.floor is not None:
         yield _floor(place, both, bar.floor)
-    yield _not_worse(place, both, bar.worse)
+    yield _not_worse(place, both, bar)
 
 
 def _floor(place: _Place, both: Both, floor: float) -> Check:
@@ -100,12 +101,14 @@ def _floor(place: _Place, both: Both, floor: float) -> Check:
     return _check("floor", place, both, floor, reason, passed=passed)
 
 
-def _not_worse(place: _Place, both: Both, worse: float) -> Check:
-    passed = not both.change.high < -worse
+def _not_worse(place: _Place, both: Both, bar: _Bar) -> Check:
+    passed = not (both.change.high < -bar.worse and both.chance < bar.chance)
     told = f"{both.change.value:+.3f} against the champion ({both.change.low:+.3f} to {both.change.high:+.3f})"
     said = "not worse" if passed else "worse"
-    reason = f"{place} {both.candidate:.3f} on {both.rows} rows, {told}: {said} by more than {worse:.2f} beyond noise"
-    return _check("not_worse", place, both, worse, reason, passed=passed)
+    reason = (
+        f"{place} {both.candidate:.3f} on {both.rows} rows, {told}: {said} by more than {bar.worse:.2f} beyond noise"
+    )
+    return _check("not_worse", place, both, bar.worse, reason, passed=passed)
 
 
 def _check(rule: Rule, place: _Place, both: Both, limit: float, reason: str, *, passed: bool) -> Check:
