@@ -19,7 +19,7 @@ _HEADS = MappingProxyType(
 class Limits:
     """All limits of the gate; figures of quality are F1 from 0 to 1.
 
-    A floor binds where the champion is above it: a slice that nobody masters yet is held by "not worse than the champion", else
+    A floor binds where the champion is above it and what is lost is more than chance: a slice that nobody masters yet is held by "not worse than the champion", else
     no better model could ever replace a weak one.
     """
 
@@ -40,8 +40,10 @@ class Limits:
     worse_in_slice: float = 0.03
     """The same for a slice or a class."""
     chance: float = 0.005
-    """What a slice or class loses is beyond noise where equals would lose it more seldom than this: some 300 are looked at, small
+    """What a slice or class loses against the champion is beyond noise where equals would lose it more seldom than this: some 300 are looked at, small
     and overlapping, and of two equally good models one always looks worse in some of them."""
+    floor_chance: float = 0.05
+    """The same for falling below a floor: of ten rows, two that are lost prove nothing on either side of it, five do."""
     calibration: float = 0.08
     """Expected calibration error that is always allowed: on 319 rows in 15 bins a perfect model shows .03 to .05 by chance."""
     calibration_worse: float = 0.03

@@ -24,7 +24,8 @@ _SURE: tuple[Rule, ...] = ("calibration", "answered", "answered_right")
 _MOST_LINES = 45  # of a picture of slices; the ones with the largest loss are shown
 _READING = {
     "change": "candidate less champion on the same rows, with 95 % of its paired bootstrap; bold: without nought.",
-    "floor": "absolute; it binds where the champion reaches it. A slice that is below with both is held by the comparison.",
+    "floor": "absolute; it binds where the champion reaches it and more rows are lost than by chance. A slice that is below with both is held "
+    "by the comparison.",
     "not worse": "refused where the whole interval lies below the allowed loss, in slices and classes also only where an exact sign test finds "
     "that equals would seldom lose as many rows.",
     "figure": "macro-F1 of a head over all rows, F1 of a label, micro-F1 (share right) of any other slice; heads of many: micro-F1.",

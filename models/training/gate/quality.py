@@ -14,6 +14,8 @@ from mailweir.models.training.gate.verdict import Check, Rule
 
 __all__ = ["quality"]
 
+_BOTH_BELOW = "like the champion below"
+
 
 @dataclass(frozen=True, slots=True)
 class _Place:
@@ -34,6 +36,7 @@ class _Bar:
 
     floor: float | None
     worse: float
+    floor_chance: float
     chance: float = 1.0  # above which a loss is noise
 
 
@@ -49,7 +52,7 @@ def quality(rows_of: str, candidate: Sitting, champion: Sitting, limits: Limits)
 def _head(rows_of: str, head: str, found: Paired, champion: Sitting, limits: Limits) -> Iterator[Check]:
     many = champion.manifest.heads[head].kind == "many"
     whole, figure = (found.micro, "micro-F1") if many else (found.macro, "macro-F1")
-    bar = _Bar(limits.head_floors.get(head), limits.worse_overall)
+    bar = _Bar(limits.head_floors.get(head), limits.worse_overall, limits.floor_chance)
     yield from _checks(_Place(rows_of, head, ALL, figure), whole, bar)
     yield from _classes(rows_of, head, ALL, found, limits)
 
@@ -62,7 +65,7 @@ def _parts(
     for name, places in slices(examples).items():
         if limits.slice_rows <= len(places) < len(numbers):
             found = _compare(rows_of, head, [numbers[place] for place in places], *both)
-            bar = _Bar(limits.slice_floor, limits.worse_in_slice, limits.chance)
+            bar = _Bar(limits.slice_floor, limits.worse_in_slice, limits.floor_chance, limits.chance)
             yield from _checks(_Place(rows_of, head, name, "micro-F1"), found.micro, bar)
             if name.startswith("language") and "," not in name:
                 yield from _classes(rows_of, head, name, found, limits)
@@ -78,7 +81,7 @@ def _compare(rows_of: str, head: str, numbers: Sequence[int], candidate: Sitting
 
 
 def _classes(rows_of: str, head: str, part: str, found: Paired, limits: Limits) -> Iterator[Check]:
-    bar = _Bar(limits.class_floor, limits.worse_in_slice, limits.chance)
+    bar = _Bar(limits.class_floor, limits.worse_in_slice, limits.floor_chance, limits.chance)
     for label, both in found.labels.items():
         if both.rows >= limits.slice_rows:
             name = f"label {label}" if part == ALL else f"{part}, label {label}"
@@ -87,18 +90,20 @@ def _classes(rows_of: str, head: str, part: str, found: Paired, limits: Limits) 
 
 def _checks(place: _Place, both: Both, bar: _Bar) -> Iterator[Check]:
     if bar.floor is not None:
-        yield _floor(place, both, bar.floor)
+        yield _floor(place, both, bar.floor, bar.floor_chance)
     yield _not_worse(place, both, bar)
 
 
-def _floor(place: _Place, both: Both, floor: float) -> Check:
-    binds = both.champion >= floor
-    passed = not binds or both.candidate >= floor
-    said = "at or above" if both.candidate >= floor else "below" if binds else "the champion is below as well:"
-    reason = (
+def _floor(place: _Place, both: Both, floor: float, chance: float) -> Check:
+    below, binds = both.candidate < floor, both.champion >= floor
+    noise = both.chance >= chance
+    said = (
+        "at or above" if not below else "below" if binds and not noise else "within noise of" if binds else _BOTH_BELOW
+    )
+    told = (
         f"{place} {both.candidate:.3f} on {both.rows} rows, {said} the floor {floor:.2f} (champion {both.champion:.3f})"
     )
-    return _check("floor", place, both, floor, reason, passed=passed)
+    return _check("floor", place, both, floor, told, passed=not below or not binds or noise)
 
 
 def _not_worse(place: _Place, both: Both, bar: _Bar) -> Check:
