@@ -70,7 +70,8 @@ def _chances(champion: Tally, candidate: Tally) -> list[float]:
 
 def _chance(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> float:
     lost, won = int((before & ~after).sum()), int((after & ~before).sum())
-    return sum(comb(lost + won, count) for count in range(lost, lost + won + 1)) / 2 ** (lost + won)
+    as_many = sum(comb(lost + won, count) for count in range(lost, lost + won + 1))
+    return as_many / float(2 ** (lost + won))
 
 
 def _scores(tally: Tally, weights: Table) -> Table:
