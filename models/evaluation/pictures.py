@@ -17,10 +17,10 @@ from mailweir.models.evaluation.certainty import Calibration, Coverage
 from mailweir.models.evaluation.heads import HeadFigures
 from mailweir.schemas.manifest import CheapSpec
 
-__all__ = ["cascade_png", "confusion_png", "coverage_png", "reliability_png"]
+__all__ = ["BLUE", "GREY", "INK", "cascade_png", "confusion_png", "coverage_png", "png", "reliability_png"]
 
 _DPI = 110
-_INK, _BLUE, _GREY = "#1f2328", "#1f5fa8", "#8a929a"
+INK, BLUE, GREY = "#1f2328", "#1f5fa8", "#8a929a"
 _DARK_CELL = 0.55  # share of a row above which white figures are read more easily
 
 
@@ -38,26 +38,26 @@ def confusion_png(name: str, head: HeadFigures) -> bytes:
         axes.set_xlabel("answered")
         axes.set_ylabel("annotated")
         for row, column in np.argwhere(counts):
-            color = "white" if share[row, column] > _DARK_CELL else _INK
+            color = "white" if share[row, column] > _DARK_CELL else INK
             axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=color, fontsize=9)
 
     side = 2.6 + 0.36 * len(labels)
-    return _png(f"{name}: annotated against answered", (side + 0.4, side), draw)
+    return png(f"{name}: annotated against answered", (side + 0.4, side), draw)
 
 
 def reliability_png(name: str, found: Calibration) -> bytes:
     """Said probability against the share that is right, over equally filled bins; on the diagonal it means what it says."""
 
     def draw(axes: Axes) -> None:
-        axes.plot([0, 1], [0, 1], color=_GREY, linestyle="--", linewidth=1)
+        axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1)
         sizes = [20 + 120 * each.answers / max(b.answers for b in found.bins) for each in found.bins]
         said, right = [each.probability for each in found.bins], [each.right for each in found.bins]
-        axes.plot(said, right, color=_BLUE, linewidth=1.2)
-        axes.scatter(said, right, s=sizes, color=_BLUE, alpha=0.75, linewidths=0)
+        axes.plot(said, right, color=BLUE, linewidth=1.2)
+        axes.scatter(said, right, s=sizes, color=BLUE, alpha=0.75, linewidths=0)
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="probability said", ylabel="share that is right")
-        axes.text(0.03, 0.94, f"calibration error {found.error:.3f}", color=_INK)
+        axes.text(0.03, 0.94, f"calibration error {found.error:.3f}", color=INK)
 
-    return _png(f"{name}: reliability", (4.4, 4.0), draw)
+    return png(f"{name}: reliability", (4.4, 4.0), draw)
 
 
 def coverage_png(name: str, found: Coverage) -> bytes:
@@ -65,15 +65,15 @@ def coverage_png(name: str, found: Coverage) -> bytes:
 
     def draw(axes: Axes) -> None:
         shares, accuracy = zip(*found.curve, strict=True)
-        axes.plot(shares, accuracy, color=_BLUE, linewidth=1.6)
-        axes.axvline(found.accepted, color=_GREY, linestyle=":", linewidth=1.4)
+        axes.plot(shares, accuracy, color=BLUE, linewidth=1.6)
+        axes.axvline(found.accepted, color=GREY, linestyle=":", linewidth=1.4)
         lowest = min(accuracy)
         axes.set(
             xlim=(0, 1.02), ylim=(max(0.0, lowest - 0.1), 1.02), xlabel="share answered", ylabel="accuracy of those"
         )
-        axes.text(0.03, 0.05, f"dotted: threshold {found.threshold:.2f}", color=_INK, transform=axes.transAxes)
+        axes.text(0.03, 0.05, f"dotted: threshold {found.threshold:.2f}", color=INK, transform=axes.transAxes)
 
-    return _png(f"{name}: answering only when sure", (4.4, 4.0), draw)
+    return png(f"{name}: answering only when sure", (4.4, 4.0), draw)
 
 
 def cascade_png(spec: CheapSpec) -> bytes:
@@ -81,24 +81,25 @@ def cascade_png(spec: CheapSpec) -> bytes:
 
     def draw(axes: Axes) -> None:
         times, scores = zip(*((point.milliseconds, point.mean_f1) for point in spec.curve), strict=True)
-        axes.plot(times, scores, color=_BLUE, linewidth=1.2, marker="o", markersize=3)
+        axes.plot(times, scores, color=BLUE, linewidth=1.2, marker="o", markersize=3)
         chosen = [p for p in spec.curve if p.threshold == spec.threshold] or [p for p in spec.curve if not p.stopped]
         axes.scatter(
-            [p.milliseconds for p in chosen], [p.mean_f1 for p in chosen], s=90, facecolors="none", edgecolors=_INK
+            [p.milliseconds for p in chosen], [p.mean_f1 for p in chosen], s=90, facecolors="none", edgecolors=INK
         )
         axes.set(xlabel="milliseconds a mail, mean", ylabel="mean F1 of all questions")
         stopped = chosen[0].stopped if chosen else 0.0
-        axes.text(0.4, 0.05, f"ringed: {stopped:.1%} stop early", color=_INK, transform=axes.transAxes)
+        axes.text(0.4, 0.05, f"ringed: {stopped:.1%} stop early", color=INK, transform=axes.transAxes)
 
-    return _png("cascade: what stopping early costs and saves", (5.2, 4.0), draw)
+    return png("cascade: what stopping early costs and saves", (5.2, 4.0), draw)
 
 
-def _png(title: str, inches: tuple[float, float], draw: Callable[[Axes], None]) -> bytes:
+def png(title: str, inches: tuple[float, float], draw: Callable[[Axes], None]) -> bytes:
+    """A picture of one pair of axes in the look of the page."""
     figure = Figure(figsize=inches, dpi=_DPI, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     draw(axes)
-    axes.set_title(title, fontsize=11, color=_INK)
+    axes.set_title(title, fontsize=11, color=INK)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     with BytesIO() as stream:

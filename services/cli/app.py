@@ -18,6 +18,7 @@ from mailweir.services.cli import (
     dead,
     demo,
     evaluate,
+    gate,
     kafka,
     schemas,
     send,
@@ -89,6 +90,7 @@ app.add_typer(schemas.app, name="schemas")
 app.command("settings")(settings.settings)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("gate", hidden=True)(gate.gate)
 data.app.command("build")(data_build.build)
 data.app.command("label-history")(data_history.label_history)
 app.add_typer(data.app, name="data")

@@ -21,12 +21,13 @@ TABLE = [row[0].strip("`").removeprefix("mailweir ") for row in table("Commands"
 
 
 def _tree(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Every command that can be run, as its words."""
+    """Every command that people are shown, as its words."""
     if not hasattr(command, "commands"):
         yield path
         return
     for name, below in command.commands.items():
-        yield from _tree(below, (*path, name))
+        if not below.hidden:
+            yield from _tree(below, (*path, name))
 
 
 def _named(usage: str) -> list[tuple[str, ...]]:

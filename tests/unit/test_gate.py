@@ -1,0 +1,298 @@
+"""The gate: what a candidate must hold, slice by slice, and how it says no."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pytest
+from numpy.typing import NDArray
+from typer.testing import CliRunner
+
+from mailweir.models.evaluation import Answer, Example
+from mailweir.models.evaluation.tally import Tally
+from mailweir.models.runtime import Scores, shipped_bundle
+from mailweir.models.runtime.integrity import read_manifest
+from mailweir.models.text.model_input import ModelInput
+from mailweir.models.training.gate import Limits, Neighbours, Sitting, Verdict, judge
+from mailweir.models.training.gate.neighbours import neighbours
+from mailweir.models.training.gate.page import write_page
+from mailweir.models.training.gate.paired import paired
+from mailweir.models.training.gate.rows import unseen
+from mailweir.models.training.gate.run import Judged
+from mailweir.schemas.errors import InputError
+from mailweir.schemas.events import ModelRef
+from mailweir.schemas.manifest import BundleFile, HeadSpec, Manifest
+from mailweir.services.cli.app import app
+
+LABELS = ("work", "finance", "spam", "other")
+ACTIONS = ("send_quote", "open_ticket")
+ROWS = 320
+STEADY = Neighbours(64, 0, 2e-7)
+LOSSY = {"agreement": 0.9, "macro_f1": {"fp32": 0.9, "int8": 0.87}}
+Table = NDArray[np.float64]
+
+
+def manifest(version: str = "new", size: int = 1000, **changes: object) -> Manifest:
+    """A quantized bundle with two heads."""
+    parity = {"agreement": 0.99, "macro_f1": {"fp32": 0.9, "int8": 0.899}}
+    heads = {
+        "category": HeadSpec(labels=LABELS, temperature=1.0, threshold=0.5),
+        "next_actions": HeadSpec(kind="many", labels=ACTIONS, temperature=1.0, threshold=0.5),
+    }
+    made = {
+        "model": ModelRef(name="email", version=version),
+        "files": {"model.onnx": BundleFile(sha256="0" * 64, size=size)},
+        "heads": heads,
+        "metrics": {"parity": dict.fromkeys(heads, parity)},
+        "quantization": "int8: fixed ranges",
+        "data": {},
+    }
+    return read_manifest(shipped_bundle()).model_copy(update=made | changes)
+
+
+def examples() -> list[Example]:
+    """Rows of two languages and four kinds, the kinds as often in both."""
+    found = []
+    for number in range(ROWS):
+        labels = {"category": LABELS[number // 2 % 4], "next_actions": ACTIONS[: number % 3]}
+        language = ("en", "tr")[number % 2]
+        found.append(Example(f"r{number}", language, f"author {number % 5}", "", "", "", "a b", labels, None))
+    return found
+
+
+def tables(wrong: float, seed: int, spoil: Callable[[Example], bool] = lambda _: False) -> tuple[Table, Table]:
+    """Probabilities of both heads that are wrong, and say so, as often as that; rows to spoil have random labels."""
+    rng, rows = np.random.default_rng(seed), examples()
+    category, actions = np.full((ROWS, 4), wrong / 3), np.full((ROWS, 2), wrong)
+    for number, row in enumerate(rows):
+        right = LABELS.index(str(row.labels["category"]))
+        given = int(rng.integers(4)) if spoil(row) else (right + (rng.random() < wrong) * int(rng.integers(1, 4))) % 4
+        category[number, given] = 1 - wrong
+        for place, label in enumerate(ACTIONS):
+            said = (label in (row.labels["next_actions"] or ())) != (rng.random() < wrong)
+            actions[number, place] = 1 - wrong if said else wrong
+    return category, actions
+
+
+def sitting(given: tuple[Table, Table], made: Manifest) -> Sitting:
+    """A bundle that answered the rows like this."""
+    answers = []
+    for row, category, actions in zip(examples(), *given, strict=True):
+        heads = {"category": category, "next_actions": actions}
+        scores = Scores(heads, tokens=4, truncated=False, empty=False, tokenize_ms=0.1, model_ms=1.0)
+        answers.append(Answer(row, scores, (), 0.1, 0.1, 1.2))
+    return Sitting(made, {"holdout": answers}, STEADY, [1.2] * ROWS)
+
+
+def champion() -> Sitting:
+    """Wrong in every seventh row."""
+    return sitting(tables(0.15, seed=1), manifest("old"))
+
+
+def rules(verdict: Verdict) -> set[str]:
+    """Which rules refuse."""
+    return {check.rule for check in verdict.refusals}
+
+
+def test_the_same_answers_pass() -> None:
+    """A candidate that answers like the champion is not worse anywhere, and every change is nought."""
+    verdict = judge(sitting(tables(0.15, seed=1), manifest()), champion())
+    assert verdict.passed, verdict.reasons
+    assert len([check for check in verdict.checks if check.rule == "not_worse"]) > 30
+    assert {check.change.value for check in verdict.checks if check.change} == {0.0}
+
+
+def test_a_better_candidate_that_lost_one_slice_is_refused_and_the_slice_is_named() -> None:
+    """Three times fewer errors, but random labels in Turkish finance mail: refused for that alone."""
+
+    def turkish_finance(row: Example) -> bool:
+        return row.language == "tr" and row.labels["category"] == "finance"
+
+    verdict = judge(sitting(tables(0.05, seed=2, spoil=turkish_finance), manifest()), champion())
+    (whole,) = (c for c in verdict.checks if c.rule == "not_worse" and (c.head, c.slice) == ("category", "all rows"))
+    assert whole.change is not None
+    assert whole.passed
+    assert verdict.refusals
+    slices = {check.slice for check in verdict.refusals}
+    assert "language tr, category finance" in slices
+    assert all("finance" in str(name) for name in slices)
+    assert any("category, language tr, category finance" in reason and "floor" in reason for reason in verdict.reasons)
+    assert "language en, category finance" not in slices
+
+
+@pytest.mark.parametrize("seed", [7, 8, 9])
+def test_another_model_that_is_as_good_passes(seed: int) -> None:
+    """As many errors in other rows: some small slice always looks worse, and that is noise."""
+    verdict = judge(sitting(tables(0.15, seed=seed), manifest()), champion())
+    assert verdict.passed, verdict.reasons
+    assert min(check.change.value for check in verdict.checks if check.change) < -0.05
+
+
+@pytest.mark.parametrize(("lost", "won", "chance"), [(0, 0, 1.0), (3, 0, 0.125), (8, 0, 1 / 256), (2, 2, 11 / 16)])
+def test_a_loss_is_weighed_by_an_exact_test(lost: int, won: int, chance: float) -> None:
+    """Of the rows that only one of the two has right, how often would equals lose as many."""
+    right = np.ones((20, 1))
+    before, after = np.ones((20, 1)), np.ones((20, 1))
+    after[:lost], before[lost : lost + won] = 0, 0
+    found = paired(Tally("a", right * before, right, before), Tally("a", right * after, right, after))
+    assert (found.micro.chance, found.labels["a"].chance) == (chance, chance)
+
+
+def test_a_floor_binds_where_the_champion_reaches_it() -> None:
+    """Both below the floor: the comparison decides. Only the candidate below: refused."""
+    weak = sitting(tables(0.55, seed=3), manifest("old"))
+    assert "floor" not in rules(judge(sitting(tables(0.55, seed=3), manifest()), weak))
+    assert "floor" in rules(judge(sitting(tables(0.55, seed=3), manifest()), champion()))
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule", "said"),
+    [
+        ({"neighbours": Neighbours(64, 1, 2e-7)}, "neighbours", "1 labels change"),
+        ({"neighbours": Neighbours(64, 0, 3e-3, "category, row 7")}, "neighbours", "category, row 7"),
+        ({"milliseconds": [2.4] * ROWS}, "latency", "2.00 times as long"),
+        ({"manifest": manifest(size=1600)}, "size", "1.60 times the champion's"),
+        ({"manifest": manifest(metrics={})}, "parity", "no parity of category"),
+        ({"manifest": manifest(metrics={"parity": dict.fromkeys(("category", "next_actions"), LOSSY)})}, "parity", "stays"),
+        ({"answers": {}}, "rows", "the holdout has 0"),
+    ],
+    ids=["flips", "moves", "slow", "large", "no parity", "lossy", "no rows"],
+)  # fmt: skip
+def test_what_cannot_be_served_is_refused(changes: dict[str, object], rule: str, said: str) -> None:
+    """Each fault alone refuses by its own rule, and the reason says what was found."""
+    old = champion()
+    if "answers" in changes:
+        old = dataclasses.replace(old, answers={})
+    verdict = judge(dataclasses.replace(sitting(tables(0.15, seed=1), manifest()), **changes), old)  # type: ignore[arg-type]
+    assert rules(verdict) == {rule}
+    assert any(said in reason for reason in verdict.reasons)
+
+
+def test_an_uncalibrated_candidate_is_refused() -> None:
+    """The same answers said with too little certainty: the calibration error is above its limit, and people get more mail."""
+    category, actions = tables(0.15, seed=1)
+    unsure = np.where(category > 0.5, 0.4, 0.2)
+    verdict = judge(sitting((unsure, actions), manifest()), champion())
+    assert rules(verdict) == {"calibration", "answered"}
+    assert any("calibration error 0.4" in reason for reason in verdict.reasons)
+
+
+def test_other_labels_are_not_compared() -> None:
+    """A candidate that lacks a label of the champion is refused before anything is counted."""
+    heads = {"category": HeadSpec(labels=(*LABELS[:3], "travel"), temperature=1.0, threshold=0.5)}
+    verdict = judge(sitting(tables(0.1, seed=1), manifest(heads=heads, metrics={}, quantization="fp32")), champion())
+    assert rules(verdict) == {"labels"}
+    assert "category, next_actions" in verdict.reasons[0]
+
+
+def test_labels_in_another_order_are_the_same_labels() -> None:
+    """Columns are matched by name: a candidate whose outputs stand in another order answers alike."""
+    category, actions = tables(0.15, seed=1)
+    heads = manifest().heads | {"category": HeadSpec(labels=LABELS[::-1], temperature=1.0, threshold=0.5)}
+    verdict = judge(sitting((category[:, ::-1], actions), manifest(heads=heads)), champion())
+    assert verdict.passed, verdict.reasons
+
+
+def test_fresh_feedback_is_judged_from_a_number_of_rows() -> None:
+    """Few rows of feedback are told and not judged; enough of them refuse a candidate that is worse there."""
+    good, bad = (sitting(tables(wrong, seed=4), manifest()).answers["holdout"] for wrong in (0.05, 0.6))
+    old = champion()
+
+    def both(rows: int) -> Verdict:
+        ours = dataclasses.replace(old, answers=old.answers | {"fresh": bad[:rows]})
+        return judge(
+            ours, dataclasses.replace(old, answers=old.answers | {"fresh": good[:rows]}), left_out={"fresh": 3}
+        )
+
+    assert both(20).passed
+    assert any("20 of fresh" in c.reason and "3 more were left out" in c.reason for c in both(20).checks)
+    assert {check.rows_of for check in both(200).refusals} == {"fresh"}
+
+
+def test_rows_that_a_bundle_learned_from_are_left_out() -> None:
+    """By author and by id, whichever of the two bundles it was."""
+    fitted = manifest(data={"fitted_on": ["author 1"]})
+    chosen = manifest(data={"chosen_and_calibrated_on": ["author 2"], "fitted_rows": ["r0", "r3"]})
+    left = unseen(examples(), [fitted, chosen])
+    assert {row.source for row in left} == {"author 0", "author 3", "author 4"}
+    assert {"r0", "r3"} & {row.id for row in left} == set()
+    assert len(left) == ROWS * 3 // 5 - 2
+
+
+class Leaky:
+    """Answers that move with the number of mails in the batch."""
+
+    def __init__(self, by: float) -> None:
+        self.manifest, self._by = manifest(), by
+
+    def classify(self, inputs: Sequence[ModelInput], *, token_budget: int = 1) -> list[Scores]:
+        moved = 0.0 if token_budget == 1 else self._by * len(inputs)
+        heads = {"category": np.array([0.51 - moved, 0.49 + moved, 0.0, 0.0]), "next_actions": np.array([0.1, 0.2])}
+        return [Scores(heads, tokens=1, truncated=False, empty=False, tokenize_ms=0, model_ms=0) for _ in inputs]
+
+
+@pytest.mark.parametrize(("by", "flips"), [(0.0, 0), (0.001, 0), (0.006, 9)])
+def test_neighbours_are_measured_on_answers(by: float, flips: int) -> None:
+    """Every mail alone, among the others in both orders, and beside the longest one."""
+    found = neighbours(Leaky(by), [ModelInput("a" * size, cut=False, empty=False) for size in (3, 9, 5)])
+    assert (found.mails, found.flips) == (3, flips)
+    assert found.largest == pytest.approx(3 * by)
+
+
+def test_the_verdict_as_json_and_as_a_page(tmp_path: Path) -> None:
+    """Both tell the refusal with its slice; the page carries its pictures."""
+    ours, old = sitting(tables(0.3, seed=5), manifest("<new>")), champion()
+    verdict = judge(ours, old)
+    page = write_page(tmp_path / "new", Judged(verdict, ours, old), "rows.jsonl")
+    told, html = orjson.loads(verdict.encode()), page.read_text("utf-8")
+    assert (told["passed"], told["schema"]) == (False, 1)
+    assert told["reasons"] == list(verdict.reasons)
+    assert told["limits"]["head_floors"]["category"] == Limits().head_floors["category"]
+    assert orjson.loads((page.parent / "verdict.json").read_bytes()) == told
+    assert "email &lt;new&gt;: refused" in html
+    assert verdict.refusals[0].slice in html
+    assert html.count("<img ") == 4
+    assert "<script" not in html
+
+
+def test_the_command_judges_two_bundles(tiny: Path, tmp_path: Path) -> None:
+    """The same bundle twice passes with code 0; a slower machine changes nothing, as both are asked in turn."""
+    corpus = shipped_bundle().parents[1] / "corpus" / "oya.jsonl"
+    rows = tmp_path / "rows.jsonl"
+    rows.write_bytes(b"\n".join(corpus.read_bytes().splitlines()[:110]))
+    done = CliRunner().invoke(app, ["gate", str(tiny), str(tiny), str(rows), "--json"])
+    told = orjson.loads(done.stdout)
+    assert told["reasons"] == []
+    assert (told["passed"], done.exit_code) == (True, 0)
+    assert {check["rule"] for check in told["checks"]} >= {
+        "not_worse",
+        "neighbours",
+        "parity",
+        "latency",
+        "size",
+        "calibration",
+    }
+
+
+def test_the_command_tells_what_it_cannot_use(tiny: Path, tmp_path: Path) -> None:
+    """A missing row file and a folder without a bundle end as set-up errors that name them."""
+    done = CliRunner().invoke(app, ["gate", str(tiny), str(tmp_path / "none")])
+    assert done.exit_code == 2
+    assert str(tmp_path / "none") in done.output
+    missing = tmp_path / "rows.jsonl"
+    done = CliRunner().invoke(app, ["gate", str(tiny), str(tiny), str(missing)])
+    assert done.exit_code == 2
+    assert "rows.jsonl" in done.output
+
+
+def test_a_holdout_needs_a_corpus_or_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An installation without the corpus says what to name."""
+    from mailweir.models.training.gate import rows
+
+    monkeypatch.setattr(rows, "FOLDER", tmp_path / "none")
+    with pytest.raises(InputError, match="name a file of annotated rows"):
+        rows.holdout([], manifest())
