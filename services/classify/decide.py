@@ -99,6 +99,10 @@ class Decider(Part):
         """The bundle that was served before, if it is the one with this manifest hash."""
         return self._previous if self._previous and self._previous.sha256 == sha256 else None
 
+    def forget_previous(self) -> None:
+        """Make room for another one."""
+        self._previous = None
+
     def serve(self, served: Served) -> None:
         """Decide the next batch with this bundle; the batch in hand ends with the one that it began with.
 

@@ -13,6 +13,7 @@ from mailweir.models.registry import Promotion
 from mailweir.schemas.errors import MailweirError
 from mailweir.services.app import Part
 from mailweir.services.classify.decide import Decider
+from mailweir.services.classify.heap import trim
 from mailweir.services.classify.source import BundleSource
 from mailweir.services.telemetry import Metrics, logger
 
@@ -82,6 +83,7 @@ class Swapper(Part):
         started, before = time.perf_counter(), self._decider.manifest.model.version
         kept = served = self._decider.kept(champion.manifest_sha256)
         if served is None:
+            self._decider.forget_previous()  # two bundles in memory, not three
             served = await self._in_thread(self._source.load, champion)
         self._decider.serve(served)
         self._metrics.swaps.inc()
@@ -94,6 +96,7 @@ class Swapper(Part):
             kept=kept is not None,
             seconds=round(time.perf_counter() - started, 3),
         )
+        await self._in_thread(trim)
 
     def _due(self, about: str) -> bool:
         trouble = self._trouble
