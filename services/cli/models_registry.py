@@ -50,12 +50,12 @@ def champion_version(registry: Registry, model: str) -> str:
 
 
 def bundle_folder(settings: Settings, model: str, named: str) -> Path:
-    """The folder that a person means: a path with a slash, a version of the registry, or `champion`.
+    """The folder that a person means: a path (with a slash, or where there is no registry), a version, or `champion`.
 
     Raises:
         RegistryError: there is no such version, or no registry to look in.
     """
-    if "/" in named or named == ".":
+    if "/" in named or named == "." or (settings.registry is None and Path(named).is_dir()):
         return Path(named)
     registry = open_registry(settings)
     return registry.entry(model, champion_version(registry, model) if named == CHAMPION else named).folder

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -151,6 +153,28 @@ async def test_a_rollback_finds_the_bundle_before_still_warm(
         assert _value(host, "mailweir_model_swaps_total") == 2
         _write(bus, 0, 1)
         await until(lambda: _versions(bus) == {0: "1.a"}, 30)
+
+
+async def test_no_more_than_two_bundles_are_held(tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that serves and the one before it; while a third loads, only the one that serves."""
+    bus, registry = memory_bus(1), stocked(tmp_path, tiny, "1.a", "1.b", "1.c")
+    promote(registry, "1.a")
+    load, loaded, alive_at_load = Bundle.load, [], []  # type: ignore[var-annotated]
+
+    def counted(folder: Path, threads: int = 1) -> Bundle:
+        alive_at_load.append([name for name, bundle in loaded if bundle()])
+        bundle = load(folder, threads)
+        loaded.append((folder.name, weakref.ref(bundle)))
+        return bundle
+
+    monkeypatch.setattr(Bundle, "load", counted)
+    async with _worker(bus, registry) as host:
+        for version in ("1.b", "1.c"):
+            promote(registry, version)
+            await until(_serves(host, version))
+        gc.collect()
+        assert [name for name, bundle in loaded if bundle()] == ["1.b", "1.c"]
+    assert alive_at_load == [[], ["1.a"], ["1.b"]]
 
 
 @pytest.mark.parametrize("file", ["model.onnx", "tokenizer.json", "manifest.json"])
