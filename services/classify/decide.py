@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mailweir.models.runtime import POLICY_VERSION, Scores, decide, entity_precision_of
+from mailweir.models.runtime import POLICY_VERSION, Bundle, Scores, decide, entity_precision_of
 from mailweir.models.text import compose, find_entities
 from mailweir.schemas.errors import RecordError
 from mailweir.schemas.events import Coordinates, Decision, Email, utc_now
@@ -91,6 +91,11 @@ class Decider(Part):
         return self._served is not None
 
     @property
+    def bundle(self) -> Bundle:
+        """That is served."""
+        return self._loaded().bundle
+
+    @property
     def serves(self) -> str:
         """Manifest hash of the bundle that is served."""
         return self._loaded().sha256
@@ -125,7 +130,7 @@ class Decider(Part):
     @property
     def manifest(self) -> Manifest:
         """Of the bundle that is served."""
-        return self._loaded().bundle.manifest
+        return self.bundle.manifest
 
     async def decide(
         self, emails: Sequence[Email | RecordError], sources: Sequence[Coordinates | None] | None = None
@@ -140,7 +145,7 @@ class Decider(Part):
 
     def _decide(self, mails: Sequence[tuple[Email, Coordinates | None]]) -> list[_Decided]:
         """Runs in the model's thread: entities of a long mail take their time as well."""
-        bundle, started = self._loaded().bundle, time.perf_counter()  # one bundle for the whole batch
+        bundle, started = self.bundle, time.perf_counter()  # one bundle for the whole batch
         manifest = bundle.manifest
         said = [self._rules.settings(email) for email, _ in mails]
         rules_ms = (time.perf_counter() - started) * 1_000 / len(mails)

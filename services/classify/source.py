@@ -40,8 +40,8 @@ class BundleSource:
         """
         return self.registry.champion(_MODEL) if self.registry else None
 
-    def load(self, champion: Promotion | None) -> Served:
-        """Verify, load and warm up the champion's bundle, or the folder's.
+    def load(self, champion: Promotion | None, beside: Bundle | None = None) -> Served:
+        """Verify, load and warm up the champion's bundle, or the folder's; it shares what it can with the one `beside` it.
 
         Raises:
             BundleError: a file is missing, changed, unreadable or not signed; the message names it.
@@ -51,7 +51,7 @@ class BundleSource:
         if champion and found.sha256 != champion.manifest_sha256:
             message = f"{place}/manifest.json is not the one that was promoted: restore it, or promote the bundle again"
             raise BundleError(message, path=str(place))
-        bundle = Bundle.load(place, self.threads)
+        bundle = Bundle.load(place, self.threads, beside)
         if bundle.manifest != found.manifest:
             raise BundleError(f"{place}/manifest.json was changed while it was loaded", path=str(place))
         return Served(bundle, found.sha256)

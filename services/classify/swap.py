@@ -84,7 +84,7 @@ class Swapper(Part):
         kept = served = self._decider.kept(champion.manifest_sha256)
         if served is None:
             self._decider.forget_previous()  # two bundles in memory, not three
-            served = await self._in_thread(self._source.load, champion)
+            served = await self._in_thread(self._source.load, champion, self._decider.bundle)
         self._decider.serve(served)
         self._metrics.swaps.inc()
         log.info(

@@ -120,11 +120,11 @@ async def test_mail_is_decided_while_a_bundle_loads(
     load, loading, go_on = Bundle.load, threading.Event(), threading.Event()
     threads: list[str] = []
 
-    def slow(folder: Path, threads_: int = 1) -> Bundle:
+    def slow(folder: Path, *options: Any) -> Bundle:
         threads.append(threading.current_thread().name)
         loading.set()
         assert go_on.wait(30)
-        return load(folder, threads_)
+        return load(folder, *options)
 
     async with _worker(bus, registry) as host:
         monkeypatch.setattr(Bundle, "load", slow)
@@ -161,9 +161,9 @@ async def test_no_more_than_two_bundles_are_held(tmp_path: Path, tiny: Path, mon
     promote(registry, "1.a")
     load, loaded, alive_at_load = Bundle.load, [], []  # type: ignore[var-annotated]
 
-    def counted(folder: Path, threads: int = 1) -> Bundle:
+    def counted(folder: Path, *options: Any) -> Bundle:
         alive_at_load.append([name for name, bundle in loaded if bundle()])
-        bundle = load(folder, threads)
+        bundle = load(folder, *options)
         loaded.append((folder.name, weakref.ref(bundle)))
         return bundle
 
@@ -314,10 +314,10 @@ async def test_a_worker_that_stops_while_a_bundle_loads_does_not_wait_for_it(
     promote(registry, "1.a")
     load, loading, go_on = Bundle.load, threading.Event(), threading.Event()
 
-    def slow(folder: Path, threads: int = 1) -> Bundle:
+    def slow(folder: Path, *options: Any) -> Bundle:
         loading.set()
         assert go_on.wait(30)
-        return load(folder, threads)
+        return load(folder, *options)
 
     async with _worker(bus, registry) as host:
         monkeypatch.setattr(Bundle, "load", slow)
