@@ -64,9 +64,9 @@ def read_history(folder: Path) -> list[Promotion]:
 
 
 def swap_champion(
-    folder: Path, expected: str | None, make: Callable[[Promotion | None], Promotion], seconds: float = 10.0
+    folder: Path, expected: str | None, make: Callable[[int, Promotion | None], Promotion], seconds: float = 10.0
 ) -> Promotion:
-    """Put what `make` makes of the champion in its place, if its version is `expected` (None: there is none yet).
+    """Put what `make` makes of the next number and the champion in its place, if its version is `expected` (None: there is none).
 
     Only one process at a time gets here; the winner's pointer is on the disk before the next one looks.
 
@@ -78,8 +78,8 @@ def swap_champion(
         with locked(folder / _LOCK, seconds):
             champion = read_champion(folder)
             _compare(folder.name, champion, expected)
-            _complete(folder, champion)
-            content = make(champion).model_dump_json().encode()
+            number = _complete(folder, champion) + 1
+            content = make(number, champion).model_dump_json().encode()
             replace_file(folder / CHAMPION, content)
             append_line(folder / HISTORY, content)
             return _entry(content)
@@ -124,11 +124,14 @@ def _lines(path: Path) -> list[Promotion]:
     return entries
 
 
-def _complete(folder: Path, champion: Promotion | None) -> None:
-    """Append what a crash kept from the history."""
+def _complete(folder: Path, champion: Promotion | None) -> int:
+    """Append what a crash kept from the history; the number of its last entry, 0 without any."""
     lines = _lines(folder / HISTORY)
-    if champion and (not lines or lines[-1].number < champion.number):
-        append_line(folder / HISTORY, champion.model_dump_json().encode())
+    last = lines[-1].number if lines else 0
+    if champion is None or champion.number <= last:
+        return last
+    append_line(folder / HISTORY, champion.model_dump_json().encode())
+    return champion.number
 
 
 def _compare(name: str, champion: Promotion | None, expected: str | None) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from mailweir.models.registry.intake import take_in
 from mailweir.models.registry.keys import PrivateKey, PublicKey
@@ -80,7 +79,7 @@ class Registry:
             RegistryError: the registry is no folder that can be read.
         """
         _folders(self.root)
-        return [path.name for path in _versions(self._place(name, "any").parent)]
+        return [path.name for path in _versions(self._model(name))]
 
     def entry(self, name: str, version: str) -> Entry:
         """One version as its files say.
@@ -107,14 +106,14 @@ class Registry:
         Raises:
             RegistryError: the pointer, or the registry, cannot be read.
         """
-        found = read_champion(self.root / name)
+        found = read_champion(self._model(name))
         if found is None:
             _folders(self.root)
         return found
 
     def history(self, name: str) -> list[Promotion]:
         """Every promotion and rollback of a model, oldest first."""
-        return read_history(self.root / name)
+        return read_history(self._model(name))
 
     def verify(self, name: str, version: str) -> Trusted:
         """The version, whole, and signed where the registry has a key.
@@ -135,12 +134,21 @@ class Registry:
         """
         sha256 = self.verify(model.name, model.version).sha256
 
-        def promotion(champion: Promotion | None) -> Promotion:
+        def promotion(number: int, champion: Promotion | None) -> Promotion:
             if champion and champion.model == model:
                 raise RegistryError(f"{model.version} is the champion of {model.name} already", version=model.version)
-            return _after(champion, "promoted", model, sha256, cause, by)
+            return Promotion(
+                number=number,
+                action="promoted",
+                model=model,
+                previous=champion.model if champion else None,
+                manifest_sha256=sha256,
+                cause=cause,
+                by=by,
+                at=utc_now(),
+            )
 
-        return swap_champion(self.root / model.name, expected, promotion)
+        return swap_champion(self._model(model.name), expected, promotion)
 
     def rollback(self, name: str, *, expected: str, cause: str, by: str) -> Promotion:
         """Demote the champion `expected`: the one before it is champion again.
@@ -151,47 +159,41 @@ class Registry:
             BundleError: the one before is not whole, or not signed where the registry has a key.
         """
 
-        def promotion(champion: Promotion | None) -> Promotion:
+        def promotion(number: int, champion: Promotion | None) -> Promotion:
             back = before_champion(self.history(name))
             if champion is None or back is None:
                 message = f"{name} had no champion before {expected}: promote the version that you want instead"
                 raise RegistryError(message, name=name)
-            sha256 = self.verify(name, back.model.version).sha256
-            return _after(champion, "rolled_back", back.model, sha256, cause, by)
+            return Promotion(
+                number=number,
+                action="rolled_back",
+                model=back.model,
+                previous=champion.model,
+                manifest_sha256=self.verify(name, back.model.version).sha256,
+                cause=cause,
+                by=by,
+                at=utc_now(),
+            )
 
-        _folders(self.root / name)
-        return swap_champion(self.root / name, expected, promotion)
+        _folders(self._model(name))
+        return swap_champion(self._model(name), expected, promotion)
 
     def folder(self, model: ModelRef) -> Path:
         """Where a version lies, or would."""
         return self._place(model.name, model.version)
 
+    def _model(self, name: str) -> Path:
+        return self.root / _plain(name)
+
     def _place(self, name: str, version: str) -> Path:
-        for part in (name, version):
-            if not _NAME.fullmatch(part):
-                message = f"{part!r} is no name of a model or version: letters, digits, dots, dashes, underscores"
-                raise RegistryError(message, name=part)
-        return self.root / name / version
+        return self._model(name) / _plain(version)
 
 
-def _after(
-    champion: Promotion | None,
-    action: Literal["promoted", "rolled_back"],
-    model: ModelRef,
-    sha256: str,
-    cause: str,
-    by: str,
-) -> Promotion:
-    return Promotion(
-        number=champion.number + 1 if champion else 1,
-        action=action,
-        model=model,
-        previous=champion.model if champion else None,
-        manifest_sha256=sha256,
-        cause=cause,
-        by=by,
-        at=utc_now(),
-    )
+def _plain(part: str) -> str:
+    if not _NAME.fullmatch(part):
+        message = f"{part!r} is no name of a model or version: letters, digits, dots, dashes, underscores"
+        raise RegistryError(message, name=part)
+    return part
 
 
 def _folders(root: Path) -> list[Path]:

@@ -100,6 +100,8 @@ def test_a_version_is_a_plain_name(tmp_path: Path, version: str) -> None:
     """It is a folder of the registry, nothing above or beside it."""
     with pytest.raises(RegistryError, match="is no name of a model or version"):
         Registry(tmp_path).entry("email", version)
+    with pytest.raises(RegistryError, match="is no name of a model or version"):
+        Registry(tmp_path).champion(version)
 
 
 def test_a_version_that_is_not_there_is_told_with_those_that_are(tmp_path: Path, tiny: Path) -> None:
@@ -227,6 +229,16 @@ def test_a_crash_between_pointer_and_history_loses_no_entry(tmp_path: Path, tiny
     promote(registry, "1.a")
     assert [number for number, *_ in _versions(registry)] == [*read, 3]
     assert [json.loads(line)["number"] for line in history.read_text().splitlines()] == [*read, 3]
+
+
+def test_a_pointer_that_was_removed_does_not_begin_the_history_anew(tmp_path: Path, tiny: Path) -> None:
+    """Numbers go on, so that the pointer's entry is still the last."""
+    registry = stocked(tmp_path, tiny, "1.a", "1.b")
+    promote(registry, "1.a")
+    promote(registry, "1.b")
+    (registry.root / "email" / "champion.json").unlink()
+    promote(registry, "1.a")
+    assert _versions(registry) == [(1, "promoted", "1.a"), (2, "promoted", "1.b"), (3, "promoted", "1.a")]
 
 
 def test_a_spoilt_history_or_pointer_is_named(tmp_path: Path, tiny: Path) -> None:
