@@ -6,7 +6,8 @@
     │   ├── TopicMissing            a topic of the table is not on the cluster
     │   ├── BrokerUnreachable       nothing answers at the bootstrap address, or it refuses us
     │   ├── KafkaSetupError         the development broker cannot start (Java, jars, port, folder)
-    │   └── InputError              a path or row that the user named cannot be read
+    │   ├── InputError              a path or row that the user named cannot be read
+    │   └── RegistryError           a registry, a version in it or a key cannot be used
     ├── RecordError             this record is at fault: it becomes a dead letter, its neighbours go on
     │   ├── EmptyRecord, NotAMail, MailTooLarge, LimitExceeded, ParseTimeout, ParserCrashed
     │   ├── UnknownContentType, MalformedJson, InvalidEvent, UnknownSchemaVersion
@@ -16,7 +17,8 @@
     ├── DeliveryError           going on would lose mail: the worker stops with exit code 1
     │   ├── OffsetHole, RejectRatioExceeded, AccessRefused, AgentEnded,
     │       WriteRefused
-    └── BundleError             a model bundle is missing, changed or of another kind
+    ├── BundleError             a model bundle is missing, changed, unsigned or of another kind
+    └── ChampionChanged         somebody else promoted first: nothing was changed, look and decide again
 
 `code` is stable: it is the metric label, the dead-letter header and what scripts match on.
 """
@@ -30,6 +32,7 @@ __all__ = [
     "AgentEnded",
     "BrokerUnreachable",
     "BundleError",
+    "ChampionChanged",
     "DeliveryError",
     "DependencyError",
     "EmptyRecord",
@@ -46,6 +49,7 @@ __all__ = [
     "ParseTimeout",
     "ParserCrashed",
     "RecordError",
+    "RegistryError",
     "RejectRatioExceeded",
     "SettingsError",
     "SetupError",
@@ -113,6 +117,12 @@ class InputError(SetupError):
     """A path or a row named by the user cannot be read."""
 
     code = "input"
+
+
+class RegistryError(SetupError):
+    """The registry of models, a version in it or a key cannot be used."""
+
+    code = "registry"
 
 
 class RecordError(MailweirError):
@@ -248,9 +258,15 @@ class WriteRefused(DeliveryError):
 
 
 class BundleError(MailweirError):
-    """A model bundle is missing, changed, or not of the kind that is asked for."""
+    """A model bundle is missing, changed, unsigned where a signature is asked for, or not of the kind that is asked for."""
 
     code = "bundle"
+
+
+class ChampionChanged(MailweirError):
+    """A promotion expected another champion than there is: somebody else was faster. Nothing was changed."""
+
+    code = "champion_changed"
 
 
 def record_error_codes() -> tuple[str, ...]:

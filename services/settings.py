@@ -111,6 +111,22 @@ class Settings(BaseSettings):
     bundle: Path | None = Field(
         None, description="Folder of the model bundle; empty: the one that comes with the package."
     )
+    registry: Path | None = Field(
+        None,
+        description="Folder of the registry of models: workers serve its champion and follow every promotion; empty: none. "
+        "Until the first promotion they serve MAILWEIR_BUNDLE.",
+    )
+    registry_poll_ms: int = Field(
+        2_000,
+        ge=50,
+        description="How often a worker looks at the champion: lower follows a promotion sooner, higher asks a shared "
+        "folder less.",
+    )
+    models_public_key: Path | None = Field(
+        None,
+        description="PEM of the public key that bundles must be signed with (`mailweir models keygen`); empty: hashes alone "
+        "are checked.",
+    )
     classify_threads: int = Field(
         1, ge=1, description="Threads of ONNX Runtime: two workers of one thread do more than one of two."
     )

@@ -21,13 +21,33 @@ def read_manifest(folder: Path) -> Manifest:
     Raises:
         BundleError: it is missing or unreadable.
     """
+    return parse_manifest(folder, manifest_bytes(folder))
+
+
+def manifest_bytes(folder: Path) -> bytes:
+    """What is hashed and signed: the manifest as it lies in `folder`.
+
+    Raises:
+        BundleError: it is missing or unreadable.
+    """
     path = folder / MANIFEST
     try:
-        return Manifest.model_validate_json(path.read_bytes(), extra="ignore")
-    except FileNotFoundError as error:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise BundleError(f"{folder} is no bundle: it has no {MANIFEST}; {_REMEDY}", path=str(folder)) from error
     except OSError as error:
         raise BundleError(f"{path} cannot be read: {error.strerror or error}; {_REMEDY}", path=str(path)) from error
+
+
+def parse_manifest(folder: Path, content: bytes) -> Manifest:
+    """The manifest in the bytes that lay in `folder`.
+
+    Raises:
+        BundleError: they are none.
+    """
+    path = folder / MANIFEST
+    try:
+        return Manifest.model_validate_json(content, extra="ignore")
     except ValidationError as error:
         raise BundleError(f"{path} {_complaint(error)} {_REMEDY}", path=str(path)) from error
 

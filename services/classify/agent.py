@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from faust.types.streams import StreamT
 
-from mailweir.models.runtime import shipped_bundle
 from mailweir.schemas.events import Email
 from mailweir.schemas.topics import CLASSIFIED, PARSED
 from mailweir.services.app import Host
 from mailweir.services.classify.decide import Decider
+from mailweir.services.classify.source import bundle_source
+from mailweir.services.classify.swap import Swapper
 from mailweir.services.stream import Batch, Record, decode_all
 
 __all__ = ["register"]
@@ -17,14 +18,11 @@ __all__ = ["register"]
 def register(host: Host) -> None:
     """Add the agent and the model it needs to `host`."""
     settings = host.settings
-    decider = Decider(
-        settings.bundle or shipped_bundle(),
-        settings.classify_threads,
-        host.metrics,
-        reasons=settings.classify_reasons,
-        rules=settings.classify_rules,
-    )
+    source = bundle_source(settings)
+    decider = Decider(source, host.metrics, reasons=settings.classify_reasons, rules=settings.classify_rules)
     host.parts.append(decider)
+    if source.registry:
+        host.parts.append(Swapper(source, decider, host.metrics, settings.registry_poll_ms))
 
     def tokens(record: Record) -> int:
         """About four bytes of mail make a token."""

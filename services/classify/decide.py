@@ -18,7 +18,8 @@ from mailweir.schemas.events import Coordinates, Decision, Email, utc_now
 from mailweir.schemas.ids import decision_id
 from mailweir.schemas.manifest import Manifest
 from mailweir.services.app import Part
-from mailweir.services.classify.rules import Rulebook, covers, read_rules, ruled, ruled_alone
+from mailweir.services.classify.rules import Rulebook, check_rules, covers, read_rules, ruled, ruled_alone
+from mailweir.services.classify.source import BundleSource, Served
 from mailweir.services.telemetry import Metrics, logger
 
 __all__ = ["Decider", "decision_of"]
@@ -39,39 +40,46 @@ class _Decided:
 
 
 class Decider(Part):
-    """Loads bundle and rules at start, decides batches in a thread of its own."""
+    """Loads bundle and rules at start, decides batches in a thread of its own; `serve` changes the bundle between two batches."""
 
     def __init__(
-        self, folder: Path, threads: int, metrics: Metrics, *, reasons: bool = False, rules: Path | None = None
+        self, source: BundleSource, metrics: Metrics, *, reasons: bool = False, rules: Path | None = None
     ) -> None:
         super().__init__()
-        self._folder = folder
-        self._threads = threads
+        self._source = source
         self._metrics = metrics
         self._reasons = reasons
         self._rules_file = rules
         self._rules = Rulebook()
-        self._bundle: Bundle | None = None
+        self._served: Served | None = None
+        self._previous: Served | None = None  # a rollback finds it warm
         # one thread: two batches at a time would only fight for the same cores
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="model")
 
     async def on_start(self) -> None:
-        """Load, verify and warm up.
+        """Load, verify and warm up: the champion of the registry, where there is one.
 
         Raises:
             BundleError: the bundle is missing or changed.
+            RegistryError: the registry cannot be read.
             SettingsError: the rules cannot be used.
         """
         started = time.perf_counter()
-        bundle = await self._in_thread(Bundle.load, self._folder, self._threads)
+        served = await self._in_thread(self._first)
         if self._rules_file is not None:
-            self._rules = read_rules(self._rules_file, bundle.manifest)
+            self._rules = read_rules(self._rules_file, served.bundle.manifest)
             log.info("rules_loaded", rules=len(self._rules.rules), digest=self._rules.digest)
-        self._bundle = bundle
-        model = self.manifest.model
-        self._metrics.bundle.labels(model.name, model.version).set(1)
+        self.serve(served)
+        model, threads = self.manifest.model, self._source.threads
         seconds = round(time.perf_counter() - started, 2)
-        log.info("bundle_loaded", model=model.name, version=model.version, seconds=seconds, threads=self._threads)
+        log.info("bundle_loaded", model=model.name, version=model.version, seconds=seconds, threads=threads)
+
+    def _first(self) -> Served:
+        champion, registry = self._source.champion(), self._source.registry
+        if registry and champion is None:
+            hint = "serving the bundle below until then: mailweir models add, then mailweir models promote"
+            log.error("no_champion", registry=str(registry.root), bundle=str(self._source.folder), hint=hint)
+        return self._source.load(champion)
 
     async def on_stop(self) -> None:
         """Let the thread go."""
@@ -80,7 +88,39 @@ class Decider(Part):
     @property
     def ready(self) -> bool:
         """True once the bundle is warm."""
-        return self._bundle is not None
+        return self._served is not None
+
+    @property
+    def bundle(self) -> Bundle:
+        """That is served."""
+        return self._loaded().bundle
+
+    @property
+    def serves(self) -> str:
+        """Manifest hash of the bundle that is served."""
+        return self._loaded().sha256
+
+    def kept(self, sha256: str) -> Served | None:
+        """The bundle that was served before, if it is the one with this manifest hash."""
+        return self._previous if self._previous and self._previous.sha256 == sha256 else None
+
+    def forget_previous(self) -> None:
+        """Make room for another one."""
+        self._previous = None
+
+    def serve(self, served: Served) -> None:
+        """Decide the next batch with this bundle; the batch in hand ends with the one that it began with.
+
+        Raises:
+            SettingsError: the rules set what this bundle does not answer; nothing was changed.
+        """
+        if self._rules_file is not None:
+            check_rules(self._rules_file, self._rules.rules, served.bundle.manifest)
+        self._previous, self._served = self._served, served
+        model = served.bundle.manifest.model
+        self._metrics.bundle.labels(model.name, model.version).set(1)
+        if self._previous and (old := self._previous.bundle.manifest.model) != model:
+            self._metrics.bundle.remove(old.name, old.version)
 
     @property
     def longest(self) -> int:
@@ -90,7 +130,7 @@ class Decider(Part):
     @property
     def manifest(self) -> Manifest:
         """Of the bundle that is served."""
-        return self._loaded().manifest
+        return self.bundle.manifest
 
     async def decide(
         self, emails: Sequence[Email | RecordError], sources: Sequence[Coordinates | None] | None = None
@@ -105,11 +145,12 @@ class Decider(Part):
 
     def _decide(self, mails: Sequence[tuple[Email, Coordinates | None]]) -> list[_Decided]:
         """Runs in the model's thread: entities of a long mail take their time as well."""
-        manifest, started = self.manifest, time.perf_counter()
+        bundle, started = self.bundle, time.perf_counter()  # one bundle for the whole batch
+        manifest = bundle.manifest
         said = [self._rules.settings(email) for email, _ in mails]
         rules_ms = (time.perf_counter() - started) * 1_000 / len(mails)
         asked = [compose(email) for (email, _), set_ in zip(mails, said, strict=True) if not covers(set_, manifest)]
-        answers = iter(self._loaded().classify(asked, reasons=self._reasons))
+        answers = iter(bundle.classify(asked, reasons=self._reasons))
         now, decided = utc_now(), []
         for (email, source), settings in zip(mails, said, strict=True):
             alone = covers(settings, manifest)
@@ -139,10 +180,10 @@ class Decider(Part):
     async def _in_thread(self, call: Callable[..., R], *args: Any) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._pool, call, *args)
 
-    def _loaded(self) -> Bundle:
-        if self._bundle is None:
+    def _loaded(self) -> Served:
+        if self._served is None:
             raise RuntimeError("the decider was used before it was started")
-        return self._bundle
+        return self._served
 
 
 def decision_of(

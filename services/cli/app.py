@@ -20,6 +20,9 @@ from mailweir.services.cli import (
     evaluate,
     gate,
     kafka,
+    models,
+    models_diff,
+    models_look,
     schemas,
     send,
     settings,
@@ -87,6 +90,11 @@ app.add_typer(dead.app, name="dead")
 app.add_typer(topics.app, name="topics")
 app.add_typer(kafka.app, name="kafka")
 app.add_typer(schemas.app, name="schemas")
+models.app.command("list")(models_look.list_all)
+models.app.command("show")(models_look.show)
+models.app.command("verify")(models_look.verify)
+models.app.command("diff")(models_diff.diff)
+app.add_typer(models.app, name="models")
 app.command("settings")(settings.settings)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)

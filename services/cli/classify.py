@@ -37,7 +37,9 @@ def classify(
         bool, typer.Option("--json", help="One Decision as JSON a line, in the order of the input.")
     ] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Mails handed over at once.")] = _BATCH,
-    bundle: Annotated[Path | None, typer.Option(metavar="DIR", help="Another bundle than MAILWEIR_BUNDLE.")] = None,
+    bundle: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Another bundle than MAILWEIR_BUNDLE or the registry's champion.")
+    ] = None,
     rules: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Rules that decide before the model, as MAILWEIR_CLASSIFY_RULES."),
@@ -56,6 +58,8 @@ def classify(
     """
     check_paths(paths)
     settings = client_settings(bundle=bundle, classify_rules=rules)
+    if bundle is not None:  # asked for by name: not the champion of the registry
+        settings = settings.model_copy(update={"registry": None})
     show = _Json() if as_json else _Table()
     from mailweir.services.cli.pipeline import Pipeline
 

@@ -7,10 +7,10 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
-from mailweir.models.runtime import shipped_bundle
 from mailweir.schemas.errors import RecordError
 from mailweir.schemas.events import Decision
 from mailweir.services.classify.decide import Decider
+from mailweir.services.classify.source import bundle_source
 from mailweir.services.ingest.limits import limits_of
 from mailweir.services.ingest.raw import RawMail
 from mailweir.services.ingest.sandbox import ParserPool
@@ -25,9 +25,8 @@ class Pipeline:
 
     def __init__(self, settings: Settings) -> None:
         self._parsers = ParserPool(limits_of(settings))
-        bundle, reasons = settings.bundle or shipped_bundle(), settings.classify_reasons
-        rules = settings.classify_rules
-        self._decider = Decider(bundle, settings.classify_threads, Metrics(), reasons=reasons, rules=rules)
+        reasons, rules = settings.classify_reasons, settings.classify_rules
+        self._decider = Decider(bundle_source(settings), Metrics(), reasons=reasons, rules=rules)
         self._undo = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -35,6 +34,7 @@ class Pipeline:
 
         Raises:
             BundleError: the bundle is missing or changed.
+            RegistryError: the registry cannot be read.
             SettingsError: the rules cannot be used.
         """
         async with AsyncExitStack() as undo:

@@ -98,6 +98,15 @@ class Metrics:
             "mailweir_rules", "Mails of which a tenant's rule decided a head or more, by rule.", ["rule"], registry=on
         )
         self.labels = Counter("mailweir_labels", "Labels decided, by head.", ["head", "label"], registry=on)
+        self.swaps = Counter("mailweir_model_swaps", "Bundles that took over while mail went on.", registry=on)
+        self.swap_failures = Counter(
+            "mailweir_model_swap_failures",
+            "Tries to follow the registry that failed, the old bundle serves on; by error code.",
+            ["code"],
+            registry=on,
+        )
+        for code in ("bundle", "registry", "settings", "unexpected"):  # a counter that begins at 1 shows no increase
+            self.swap_failures.labels(code)
         self.bundle = Gauge(
             "mailweir_bundle_info", "1 for the bundle that is served.", ["name", "version"], registry=on
         )

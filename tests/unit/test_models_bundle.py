@@ -14,6 +14,7 @@ import pytest
 
 from mailweir.models.runtime import Bundle, Scores, decide, shipped_bundle
 from mailweir.models.runtime.bundle import calibrate
+from mailweir.models.runtime.integrity import describe_file
 from mailweir.models.runtime.policy import choose_many, decide_head
 from mailweir.models.text.model_input import ModelInput, compose_fields
 from mailweir.models.training.tiny import build_tiny_bundle
@@ -262,3 +263,21 @@ def test_the_shipped_bundle_knows_an_order_from_a_newsletter() -> None:
     for one, other in zip(given, together, strict=True):
         for name, values in bundle.classify([one])[0].heads.items():
             np.testing.assert_array_equal(values, other.heads[name])
+
+
+@pytest.mark.parametrize(("changed", "shared"), [("nothing", True), ("tokenizer", False), ("length", False)])
+def test_a_tokenizer_is_shared_with_a_bundle_that_has_the_same(
+    folder: Path, copy: Path, changed: str, *, shared: bool
+) -> None:
+    """To the last byte, and with the same limit; else it is read anew, and answers are the bundle's own either way."""
+    manifest = json.loads((copy / "manifest.json").read_bytes())
+    if changed == "tokenizer":
+        (copy / "tokenizer.json").write_bytes((copy / "tokenizer.json").read_bytes() + b"\n")
+        manifest["files"]["tokenizer.json"] = describe_file(copy / "tokenizer.json").model_dump()
+    if changed == "length":
+        manifest["input"]["max_tokens"] = 16
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    before = Bundle.load(folder)
+    beside, alone = Bundle.load(copy, 1, before), Bundle.load(copy)
+    assert (beside.tokenizer is before.tokenizer) == shared
+    assert [one.tokens for one in beside.classify(inputs())] == [one.tokens for one in alone.classify(inputs())]

@@ -19,6 +19,7 @@ from mailweir.schemas.events import Address, Decision, Email
 from mailweir.schemas.manifest import Manifest
 from mailweir.services.classify.decide import Decider, decision_of
 from mailweir.services.classify.rules import Rulebook, read_rules, ruled
+from mailweir.services.classify.source import BundleSource
 from mailweir.services.telemetry import Metrics
 
 MANIFEST = read_manifest(shipped_bundle())
@@ -140,7 +141,7 @@ async def test_where_rules_say_all_no_model_is_asked(tmp_path: Path) -> None:
     path = tmp_path / "rules.json"
     path.write_text(json.dumps({"rule": [rule({"mailbox": "sales"}, "all of it", **WHOLE)]}))
     metrics = Metrics()
-    decider = Decider(shipped_bundle(), 1, metrics, rules=path)
+    decider = Decider(BundleSource(shipped_bundle()), metrics, rules=path)
     await decider.start()
     foreign = email(language={"code": "other", "probability": 1.0})
     first, second = await decider.decide([foreign, email(mailbox="support")])

@@ -16,7 +16,7 @@ from mailweir.schemas.manifest import Manifest
 from mailweir.schemas.taxonomy import installed_taxonomy
 from mailweir.services.classify.rules.book import Rule, Rulebook
 
-__all__ = ["read_rules"]
+__all__ = ["check_rules", "read_rules"]
 
 
 class _File(BaseModel):
@@ -39,9 +39,14 @@ def read_rules(path: Path, manifest: Manifest) -> Rulebook:
     for name, count in Counter(rule.name for rule in rules).items():
         if count > 1:
             raise _problem(path, f"rule {name!r} is there {count} times: give each a name of its own")
+    check_rules(path, rules, manifest)
+    return Rulebook(rules)
+
+
+def check_rules(path: Path, rules: Sequence[Rule], manifest: Manifest) -> None:
+    """Raise `SettingsError` if a head or label of the rules read from `path` is one that the bundle of `manifest` does not know."""
     for rule in rules:
         _check(path, rule, manifest)
-    return Rulebook(rules)
 
 
 def _content(path: Path) -> Any:

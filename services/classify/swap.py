@@ -1,0 +1,118 @@
+"""`Swapper`: follows the champion of a registry while mail goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from mailweir.models.registry import Promotion
+from mailweir.schemas.errors import MailweirError
+from mailweir.services.app import Part
+from mailweir.services.classify.decide import Decider
+from mailweir.services.classify.heap import trim
+from mailweir.services.classify.source import BundleSource
+from mailweir.services.telemetry import Metrics, logger
+
+__all__ = ["Swapper"]
+
+log = logger(__name__)
+
+R = TypeVar("R")
+_LONGEST_PAUSE_S = 60.0  # between two tries of a bundle that does not load: hashing it over and over costs a disk
+
+
+@dataclass(slots=True)
+class _Trouble:
+    """What failed last, and when it is tried again."""
+
+    about: str  # manifest hash of the bundle; empty for the pointer
+    message: str
+    tries: int
+    due: float  # monotonic seconds
+
+
+class Swapper(Part):
+    """Looks at the pointer, loads a new champion in a thread of its own, hands it to the decider, which takes it with its next batch.
+
+    The pointer is polled: a consumer group would tell one worker of many, and the event on `mail.models` is a hint only.
+    """
+
+    def __init__(self, source: BundleSource, decider: Decider, metrics: Metrics, poll_ms: int) -> None:
+        super().__init__()
+        self._source = source
+        self._decider = decider
+        self._metrics = metrics
+        self._poll_s = poll_ms / 1_000
+        self._trouble: _Trouble | None = None
+        # not the model's thread: mail is decided while this one loads
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="swap")
+
+    async def on_start(self) -> None:
+        """Begin to follow."""
+        self.add_future(self._follow())
+
+    async def on_stop(self) -> None:
+        """Let the thread go; what it loads is dropped."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _follow(self) -> None:
+        while not self.should_stop:
+            await self._look()
+            await self.sleep(self._poll_s)
+
+    async def _look(self) -> None:
+        about = ""
+        try:
+            champion = await self._in_thread(self._source.champion)
+            if champion is None or champion.manifest_sha256 == self._decider.serves:
+                self._trouble = None
+                return
+            about = champion.manifest_sha256
+            if self._due(about):
+                await self._swap(champion)
+                self._trouble = None
+        except Exception as error:  # noqa: BLE001 - whatever a new bundle breaks on, the one that is served goes on
+            if not self.should_stop:  # the thread may be gone
+                self._failed(about, error)
+
+    async def _swap(self, champion: Promotion) -> None:
+        started, before = time.perf_counter(), self._decider.manifest.model.version
+        kept = served = self._decider.kept(champion.manifest_sha256)
+        if served is None:
+            self._decider.forget_previous()  # two bundles in memory, not three
+            served = await self._in_thread(self._source.load, champion, self._decider.bundle)
+        self._decider.serve(served)
+        self._metrics.swaps.inc()
+        log.info(
+            "bundle_swapped",
+            model=champion.model.name,
+            version=champion.model.version,
+            previous=before,
+            number=champion.number,
+            kept=kept is not None,
+            seconds=round(time.perf_counter() - started, 3),
+        )
+        await self._in_thread(trim)
+
+    def _due(self, about: str) -> bool:
+        trouble = self._trouble
+        return trouble is None or trouble.about != about or time.monotonic() >= trouble.due
+
+    def _failed(self, about: str, error: Exception) -> None:
+        code = error.code if isinstance(error, MailweirError) else "unexpected"
+        message = error.message if isinstance(error, MailweirError) else f"{type(error).__name__}: {error}"
+        self._metrics.swap_failures.labels(code).inc()
+        last = self._trouble if self._trouble and self._trouble.about == about else None
+        tries = last.tries + 1 if last else 1
+        pause = min(self._poll_s * 2**tries, _LONGEST_PAUSE_S)
+        if last is None or last.message != message:  # one line, however often it is tried
+            serving = self._decider.manifest.model.version
+            log.error("swap_failed", code=code, error=message, serving=serving, next_try_s=round(pause, 1))
+        self._trouble = _Trouble(about, message, tries, time.monotonic() + pause)
+
+    async def _in_thread(self, call: Callable[..., R], *args: Any) -> R:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, call, *args)

@@ -1,0 +1,203 @@
+"""`mailweir models list | show | verify`: what is in the registry, and whether it is whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.text import Text
+
+from mailweir.schemas.errors import BundleError, RegistryError
+from mailweir.services.cli.environment import client_settings
+from mailweir.services.cli.models_registry import CHAMPION, Json, Model, Place, bundle_folder, open_registry
+from mailweir.services.cli.output import Column, Rows, complain, console, emit, file_size, plain
+from mailweir.services.cli.rows import local_time
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mailweir.models.registry import Entry, Promotion, Registry
+
+__all__ = ["list_all", "show", "verify"]
+
+_FEW = 10  # latest entries of a history
+
+
+def list_all(*, registry: Place = None, as_json: Json = False) -> None:
+    """List the versions of every model, oldest first: which is champion, who signed it, how large it is.
+
+    What is listed is what the manifests say; [bold]mailweir models verify[/] looks at every file.
+
+    Exit codes: 0 listed, also when there is none; 1 a version cannot be read; 2 no registry.
+    """
+    opened = open_registry(client_settings(registry=registry))
+    rows = Rows(console(), _COLUMNS)
+    broken = 0
+    for name in opened.names():
+        champion = opened.champion(name)
+        entries, problems = _entries(opened, name)
+        for entry in entries:
+            is_champion = champion is not None and champion.model == entry.model
+            emit(_json(entry, champion=is_champion)) if as_json else rows.add(_cells(entry, champion=is_champion))
+        for problem in problems:
+            complain(problem)
+        broken += len(problems)
+    if not rows.count and not as_json and not broken:
+        console().print(f"no versions in {opened.root}: mailweir models add DIR")
+    if broken:
+        raise typer.Exit(1)
+
+
+def show(
+    version: Annotated[str, typer.Argument(metavar="[VERSION]", help="Else the champion.")] = CHAMPION,
+    *,
+    model: Model = "email",
+    registry: Place = None,
+    as_json: Json = False,
+) -> None:
+    """Show one version: where it comes from, its files, and when it was champion and why.
+
+    Exit codes: 0 shown; 2 no such version or no registry.
+    """
+    settings = client_settings(registry=registry)
+    opened = open_registry(settings)
+    folder = bundle_folder(settings, model, version)
+    entry, champion = opened.entry(model, folder.name), opened.champion(model)
+    history = [made for made in opened.history(model) if entry.model in (made.model, made.previous)]
+    is_champion = champion is not None and champion.model == entry.model
+    if as_json:
+        more = {"manifest": entry.trusted.manifest.model_dump(mode="json")}
+        emit(
+            _json(entry, champion=is_champion) | more | {"history": [made.model_dump(mode="json") for made in history]}
+        )
+        return
+    _print(entry, history, champion=is_champion)
+
+
+def verify(
+    version: Annotated[
+        str, typer.Argument(metavar="[VERSION | DIR]", help="A version, or a bundle's folder; else the champion.")
+    ] = CHAMPION,
+    *,
+    model: Model = "email",
+    registry: Place = None,
+    as_json: Json = False,
+) -> None:
+    """Check a bundle file by file against its manifest, and its signature where MAILWEIR_MODELS_PUBLIC_KEY names a key.
+
+    [bold]mailweir models verify build/bundle[/]
+
+    Exit codes: 0 it is whole; 1 a file is missing, changed or not signed (it is named); 2 no such version or no registry.
+    """
+    from mailweir.models.registry import key_id, read_public, verify_bundle
+
+    settings = client_settings(registry=registry)
+    key = read_public(settings.models_public_key) if settings.models_public_key else None
+    try:
+        folder = bundle_folder(settings, model, version)
+        found = verify_bundle(folder, key)
+    except BundleError as error:
+        if as_json:
+            emit({"whole": False, "error": error.message})
+        complain(error.message)
+        raise typer.Exit(1) from error
+    signer = key_id(key) if key else None
+    if as_json:
+        emit({"whole": True, "folder": str(folder), "manifest_sha256": found.sha256, "signed_by": signer})
+        return
+    said = (
+        f"signed by {signer}" if signer else "its signature was not looked at: MAILWEIR_MODELS_PUBLIC_KEY names no key"
+    )
+    typer.echo(f"{folder} is whole: {len(found.manifest.files)} files as in the manifest; {said}")
+
+
+_COLUMNS = (
+    Column("model", 8, 3),
+    Column("version", 12, grows=True),
+    Column("", 8),
+    Column("made", 19, 1),
+    Column("signed by", 16, 2),
+    Column("taxonomy", 10, 4),
+    Column("size", 8, 5, right=True),
+)
+
+
+def _entries(registry: Registry, name: str) -> tuple[list[Entry], list[str]]:
+    """By age; and what is wrong with those that cannot be read: one must not hide the others."""
+    found, problems = [], []
+    for version in registry.versions(name):
+        try:
+            found.append(registry.entry(name, version))
+        except (BundleError, RegistryError) as error:
+            problems.append(error.message)
+    return sorted(found, key=lambda entry: (entry.trusted.manifest.created_at, entry.model.version)), problems
+
+
+def _size(entry: Entry) -> int:
+    return sum(file.size for file in entry.trusted.manifest.files.values())
+
+
+def _cells(entry: Entry, *, champion: bool) -> dict[str, str | Text]:
+    manifest = entry.trusted.manifest
+    return {
+        "model": entry.model.name,
+        "version": entry.model.version,
+        "": Text("champion", "bold green") if champion else "",
+        "made": local_time(manifest.created_at),
+        "signed by": entry.signature.key_id if entry.signature else Text("nobody", "dim"),
+        "taxonomy": f"{manifest.taxonomy.name} {manifest.taxonomy.version}",
+        "size": file_size(_size(entry)),
+    }
+
+
+def _json(entry: Entry, *, champion: bool) -> dict[str, Any]:
+    return {
+        "model": entry.model.name,
+        "version": entry.model.version,
+        "champion": champion,
+        "folder": str(entry.folder),
+        "created_at": entry.trusted.manifest.created_at.isoformat(),
+        "signed_by": entry.signature.key_id if entry.signature else None,
+        "manifest_sha256": entry.trusted.sha256,
+        "bytes": _size(entry),
+    }
+
+
+def _print(entry: Entry, history: Sequence[Promotion], *, champion: bool) -> None:
+    to, manifest = console(), entry.trusted.manifest
+    facts = {
+        "version": f"{entry.model.name} {entry.model.version}{', champion' if champion else ''}",
+        "folder": str(entry.folder),
+        "made": local_time(manifest.created_at),
+        "signed by": entry.signature.key_id if entry.signature else "nobody",
+        "taxonomy": f"{manifest.taxonomy.name} {manifest.taxonomy.version}",
+        "tier": manifest.tier,
+        "heads": ", ".join(manifest.heads),
+        "languages": ", ".join(manifest.languages),
+        "base": manifest.base,
+        "weights": manifest.quantization,
+        "manifest": entry.trusted.sha256,
+    }
+    for name, value in facts.items():
+        to.print(f"[bold]{name:<10}[/] ", end="")
+        to.print(plain(value), markup=False, soft_wrap=True)
+    for name, file in sorted(manifest.files.items()):
+        to.print(f"{'':<10} {plain(name):<20} {file_size(file.size):>9}  {file.sha256[:16]}…", markup=False)
+    to.print()
+    if not history:
+        to.print("it was never champion")
+        return
+    rows = Rows(
+        to,
+        [
+            Column("#", 4, right=True),
+            Column("when", 19),
+            Column("", 11),
+            Column("by", 12),
+            Column("why", 20, grows=True),
+        ],
+    )
+    for made in history[-_FEW:]:
+        deed = made.action.replace("_", " ") if made.model == entry.model else "replaced"
+        cells = {"#": str(made.number), "when": local_time(made.at), "": deed, "by": made.by, "why": made.cause}
+        rows.add(dict(cells))
