@@ -1,0 +1,1 @@
+"""Feedback: what people say about decisions, kept for the next model."""
