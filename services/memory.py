@@ -71,6 +71,10 @@ class MemoryBus:
             raise TopicMissing(f"no topic {topic} on this bus", topic=topic)
         return found
 
+    def journal(self, topic: str) -> _MemoryJournal:
+        """A new reader of a whole topic."""
+        return _MemoryJournal(self, topic)
+
     def has(self, topic: str) -> bool:
         """Whether there is such a topic."""
         return any(name == topic for name, _ in self._logs)
@@ -168,6 +172,26 @@ class _MemoryLookup:
         for record in itertools.chain.from_iterable(self._bus.log(place)[self._bus.start(place) :] for place in places):
             if record.key is not None and record.timestamp_ms >= since.get(record.key, record.timestamp_ms + 1):
                 found[record.key].append(record)
+        return found
+
+
+class _MemoryJournal:
+    def __init__(self, bus: MemoryBus, topic: str) -> None:
+        self._bus = bus
+        self._topic = topic
+        self._next: dict[Partition, int] = {}
+
+    async def stop(self) -> None:
+        """Nothing to disconnect."""
+
+    async def rest(self) -> list[Record]:
+        """What was written since the last call."""
+        self._bus.require()
+        found: list[Record] = []
+        for place in self._bus.places(self._topic):
+            log = self._bus.log(place)
+            found += log[max(self._next.get(place, 0), self._bus.start(place)) :]
+            self._next[place] = len(log)
         return found
 
 

@@ -154,18 +154,29 @@ class Settings(BaseSettings):
         7.0, gt=0, description="The long window: longer is steadier; a week evens out days of rest."
     )
     retrain_min_verdicts: int = Field(
-        50, ge=1, description="Below so many verdicts in a window a rate says nothing (at 50 its 95 % interval is ±14 points)."
+        50,
+        ge=1,
+        description="Below so many verdicts in a window a rate says nothing (at 50 its 95 % interval is ±14 points).",
     )
     retrain_drift_drop: float = Field(
-        0.05, gt=0, le=1, description="Drift: mean probability and accuracy both fell by so much since before the window."
+        0.05,
+        gt=0,
+        le=1,
+        description="Drift: mean probability and accuracy both fell by so much since before the window.",
     )
     retrain_min_interval_hours: float = Field(
-        24.0, ge=0, description="From one request to the next, unless a person asks: lower follows faster, and costs more."
+        24.0,
+        ge=0,
+        description="From one request to the next, unless a person asks: lower follows faster, and costs more.",
     )
     retrain_timeout_hours: float = Field(
-        24.0, gt=0, description="A run that has not ended by then is given up, and others may begin: longer than any run."
+        24.0,
+        gt=0,
+        description="A run that has not ended by then is given up, and others may begin: longer than any run.",
     )
-    retrain_look_seconds: float = Field(60.0, gt=0, description="The policy is asked so often, also when no shard closes.")
+    retrain_look_seconds: float = Field(
+        60.0, gt=0, description="The policy is asked so often, also when no shard closes."
+    )
 
     metrics_host: str = Field("127.0.0.1", description="Address of /metrics, /live and /ready; 0.0.0.0 in a container.")
     metrics_port: int = Field(

@@ -19,6 +19,7 @@ from mailweir.services.cli import (
     demo,
     evaluate,
     kafka,
+    retrain,
     schemas,
     send,
     settings,
@@ -84,6 +85,7 @@ app.command("watch")(watch.watch)
 app.command("classify")(classify.classify)
 app.add_typer(dead.app, name="dead")
 app.add_typer(topics.app, name="topics")
+app.add_typer(retrain.app, name="retrain")
 app.add_typer(kafka.app, name="kafka")
 app.add_typer(schemas.app, name="schemas")
 app.command("settings")(settings.settings)

@@ -32,16 +32,27 @@ def _classify(host: Host) -> None:
     register(host)
 
 
-STAGES: Mapping[str, Callable[[Host], None]] = {"ingest": _ingest, "classify": _classify}
+def _retrain(host: Host) -> None:
+    from mailweir.services.retrain.agent import register
+
+    register(host)
+
+
+STAGES: Mapping[str, Callable[[Host], None]] = {"ingest": _ingest, "classify": _classify, "retrain": _retrain}
 """Agent → how it joins a host; a worker imports only those that it runs."""
+
+_DEFAULT = ("ingest", "classify")  # the loop needs an extra and a ledger: whoever wants its agents names them
 
 
 def worker(
     stages: Annotated[
-        list[str] | None, typer.Argument(metavar="[ingest classify …]", help="Agents to run; all where none is named.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[ingest classify retrain …]", help="Agents to run; ingest and classify where none is named."
+        ),
     ] = None,
 ) -> None:
-    """Run agents: mail.raw → ingest → mail.parsed → classify → mail.classified.
+    """Run agents: mail.raw → ingest → mail.parsed → classify → mail.classified; mail.shards → retrain → mail.retrain.
 
     Prints one JSON line when mail is being handled, with the URL of the metrics; logs go to standard error. Start as many as
     there are cores: they share the partitions. SIGTERM and Ctrl-C end it after the batch in hand.
@@ -51,7 +62,7 @@ def worker(
     Exit codes: 0 ended by a signal; 1 going on would have lost mail (start it again: it resumes where it committed);
     2 no broker, a topic missing, a wrong setting, or a bundle that cannot be used.
     """
-    chosen = _chosen(stages or list(STAGES))
+    chosen = _chosen(stages or _DEFAULT)
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
     asyncio.run(_work(settings, chosen))

@@ -7,13 +7,14 @@ from mailweir.services.stream.kafka import KafkaBus
 from mailweir.services.stream.reader import Reader
 from mailweir.services.stream.record import Kept, Outgoing, Partition, Record
 from mailweir.services.stream.stream import Stream, one_token
-from mailweir.services.stream.transport import Bus, Lookup, Sink, Source
+from mailweir.services.stream.transport import Bus, Journal, Lookup, Sink, Source
 
 __all__ = [
     "Abandoned",
     "Batch",
     "BatchLimits",
     "Bus",
+    "Journal",
     "KafkaBus",
     "Kept",
     "Lookup",

@@ -13,6 +13,7 @@ from aiokafka.errors import CommitFailedError, ConsumerStoppedError, IllegalStat
 from mailweir.schemas.errors import BrokerUnreachable, DependencyError, TopicMissing
 from mailweir.services.settings import Settings
 from mailweir.services.stream.connection import admin_client, client_options, close, failure, unreachable
+from mailweir.services.stream.journal import KafkaJournal
 from mailweir.services.stream.line import Line
 from mailweir.services.stream.lookup import KafkaLookup
 from mailweir.services.stream.message import record_of
@@ -185,7 +186,7 @@ async def _first(probe: AIOKafkaConsumer, tp: TopicPartition, offset: int) -> in
 
 
 class KafkaBus:
-    """Sources, sinks and lookups on the cluster of the settings."""
+    """Sources, sinks, lookups and journals on the cluster of the settings."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -201,3 +202,7 @@ class KafkaBus:
     def lookup(self) -> KafkaLookup:
         """A new reader of single records."""
         return KafkaLookup(self._settings)
+
+    def journal(self, topic: str) -> KafkaJournal:
+        """A new reader of a whole topic."""
+        return KafkaJournal(self._settings, topic)

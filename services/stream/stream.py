@@ -15,7 +15,7 @@ from mailweir.services.stream.letters import Writer
 from mailweir.services.stream.plan import ReaderPlan
 from mailweir.services.stream.reader import Reader
 from mailweir.services.stream.record import Record
-from mailweir.services.stream.transport import Bus, Lookup, Sink
+from mailweir.services.stream.transport import Bus, Journal, Lookup, Sink
 from mailweir.services.telemetry import Metrics
 
 __all__ = ["Stream", "one_token"]
@@ -51,6 +51,10 @@ class Stream:
     def lookup(self) -> Lookup:
         """A reader of single records."""
         return self._bus.lookup()
+
+    def journal(self, topic: Topic) -> Journal:
+        """A reader of a whole topic, for what a stage must know before it decides anything."""
+        return self._bus.journal(topic.full_name(self._settings.topic_prefix))
 
     def sink(self) -> Sink:
         """A producer of its own, for what follows from no batch."""

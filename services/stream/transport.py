@@ -9,7 +9,7 @@ from typing import Protocol
 from mailweir.schemas.events import Coordinates
 from mailweir.services.stream.record import Outgoing, Partition, Record
 
-__all__ = ["Bus", "Contact", "Lag", "Lookup", "Sink", "Source"]
+__all__ = ["Bus", "Contact", "Journal", "Lag", "Lookup", "Sink", "Source"]
 
 Rebalanced = Callable[[frozenset[Partition]], Awaitable[None]]
 """Called with the partitions that are taken or given."""
@@ -140,8 +140,22 @@ class Lookup(Protocol):
         """
 
 
+class Journal(Protocol):
+    """Reads a topic from its beginning, again and again up to its end. Belongs to no group."""
+
+    async def stop(self) -> None:
+        """Disconnect."""
+
+    async def rest(self) -> list[Record]:
+        """What is new since the last call, at first everything, up to the end as it is when this call begins.
+
+        Raises:
+            DependencyError: the broker is away; the next call gives what this one did not.
+        """
+
+
 class Bus(Protocol):
-    """Makes sources, sinks and lookups: Kafka, or memory."""
+    """Makes sources, sinks, lookups and journals: Kafka, or memory."""
 
     def source(self, topic: str, group: str) -> Source:
         """A new member of `group` on `topic` (full name)."""
@@ -151,3 +165,6 @@ class Bus(Protocol):
 
     def lookup(self) -> Lookup:
         """A new reader of single records; it connects when it is first asked."""
+
+    def journal(self, topic: str) -> Journal:
+        """A new reader of a whole topic (full name); it connects when it is first read."""

@@ -98,6 +98,19 @@ class Metrics:
             "mailweir_rules", "Mails of which a tenant's rule decided a head or more, by rule.", ["rule"], registry=on
         )
         self.labels = Counter("mailweir_labels", "Labels decided, by head.", ["head", "label"], registry=on)
+        self.retrain_requests = Counter(
+            "mailweir_retrain_requests", "Training runs that the trigger asked for, by reason.", ["reason"], registry=on
+        )
+        self.retrain_refusals = Counter(
+            "mailweir_retrain_refusals", "Times the trigger asked for no run, by reason.", ["reason"], registry=on
+        )
+        self.retrain_open = Gauge("mailweir_retrain_open", "1 while a training run goes on.", registry=on)
+        self.retrain_new_labels = Gauge(
+            "mailweir_retrain_new_labels", "Words of people that no run has learned from.", registry=on
+        )
+        self.retrain_unreadable = Gauge(
+            "mailweir_retrain_unreadable_shards", "Announced shards whose file is gone or no shard.", registry=on
+        )
         self.bundle = Gauge(
             "mailweir_bundle_info", "1 for the bundle that is served.", ["name", "version"], registry=on
         )
