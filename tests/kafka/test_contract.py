@@ -368,3 +368,21 @@ async def test_a_batch_says_under_which_assignment_it_was_read(rig: Rig) -> None
         async with running(rig.bus, parse_all, **change):
             await until(lambda: 0 < len(reader.assignment()[1]) < PARTITIONS, 15)
             assert reader.assignment()[0] > before
+
+
+async def test_a_journal_gives_a_topic_once_up_to_its_end(rig: Rig) -> None:
+    """At first everything, then what is new, in order; two of them do not share a place, and none leaves a commit behind."""
+    journal, other = rig.bus.journal(rig.topic), rig.bus.journal(rig.topic)
+    assert await journal.rest() == []
+    await rig.write([Outgoing(rig.topic, b"one box", str(n).encode()) for n in range(300)])
+    first = await journal.rest()
+    assert [record.value for record in first] == [str(n).encode() for n in range(300)]
+    assert await journal.rest() == []
+    await rig.write([Outgoing(rig.topic, f"box{n}".encode(), b"late") for n in range(20)])
+    late = await journal.rest()
+    assert [record.value for record in late] == [b"late"] * 20
+    assert {record.coordinates for record in await other.rest()} == {record.coordinates for record in first + late}
+    await journal.stop()
+    assert await journal.rest() == []  # it connects again and goes on where it was
+    await journal.stop()
+    await other.stop()
