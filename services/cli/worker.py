@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mailweir.schemas.errors import SettingsError
+from mailweir.schemas.errors import SettingsError, SetupError
 from mailweir.schemas.topics import TOPICS, Topic
 from mailweir.services.cli.output import emit
 from mailweir.services.settings import Settings, load_settings
@@ -32,26 +32,41 @@ def _classify(host: Host) -> None:
     register(host)
 
 
-STAGES: Mapping[str, Callable[[Host], None]] = {"ingest": _ingest, "classify": _classify}
+def _feedback(host: Host) -> None:
+    try:
+        from mailweir.services.feedback.agent import register
+    except ImportError as error:
+        raise SetupError(f"feedback needs a package ({error}): pip install 'mailweir[feedback]'") from error
+    register(host)
+
+
+STAGES: Mapping[str, Callable[[Host], None]] = {"ingest": _ingest, "classify": _classify, "feedback": _feedback}
 """Agent → how it joins a host; a worker imports only those that it runs."""
+
+_DEFAULT = ("ingest", "classify")  # feedback needs an extra and a ledger: whoever wants it names it
 
 
 def worker(
     stages: Annotated[
-        list[str] | None, typer.Argument(metavar="[ingest classify …]", help="Agents to run; all where none is named.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[ingest classify feedback …]", help="Agents to run; ingest and classify where none is named."
+        ),
     ] = None,
 ) -> None:
-    """Run agents: mail.raw → ingest → mail.parsed → classify → mail.classified.
+    r"""Run agents: mail.raw → ingest → mail.parsed → classify → mail.classified; mail.feedback → feedback → mail.shards.
 
     Prints one JSON line when mail is being handled, with the URL of the metrics; logs go to standard error. Start as many as
     there are cores: they share the partitions. SIGTERM and Ctrl-C end it after the batch in hand.
+
+    Feedback keeps corrections in the ledger (MAILWEIR_LEDGER) and needs [bold]pip install 'mailweir\[feedback]'[/].
 
     [bold]mailweir worker classify[/]
 
     Exit codes: 0 ended by a signal; 1 going on would have lost mail (start it again: it resumes where it committed);
     2 no broker, a topic missing, a wrong setting, or a bundle that cannot be used.
     """
-    chosen = _chosen(stages or list(STAGES))
+    chosen = _chosen(stages or _DEFAULT)
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
     asyncio.run(_work(settings, chosen))
