@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from loop import row
+from s3 import bucket
 
 from mailweir.models.feedback import read_rows, write_rows
 from mailweir.schemas.errors import DependencyError, SettingsError
@@ -23,10 +25,14 @@ EVER = 10**9
 LIMITS = ShardLimits(rows=4, size=10**6, age=timedelta(hours=1))
 
 
-@pytest.fixture(params=["folder", "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    """A store on a folder, and one on another file system of fsspec."""
-    return Store(str(tmp_path / "ledger") if request.param == "folder" else f"memory://{uuid4().hex}/ledger")
+@pytest.fixture(params=["folder", "memory", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """A store on a folder, on another file system of fsspec, and on an S3-compatible server."""
+    if request.param == "s3":
+        with bucket(monkeypatch) as uri:
+            yield Store(f"{uri}/ledger")
+        return
+    yield Store(str(tmp_path / "ledger") if request.param == "folder" else f"memory://{uuid4().hex}/ledger")
 
 
 @pytest.fixture
