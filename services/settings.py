@@ -126,6 +126,22 @@ class Settings(BaseSettings):
         description="TOML or JSON file of rules that decide before the model; empty: none. Other rules give other decision ids.",
     )
 
+    ledger: str = Field(
+        "mailweir-ledger",
+        min_length=1,
+        description="Where corrections are kept as Parquet: a folder, or an object store as fsspec names it, such as "
+        "s3://bucket/mailweir (with its package, s3fs).",
+    )
+    feedback_batch_wait_ms: int = Field(
+        1_000, ge=0, description="A batch of feedback is a file of the ledger: higher makes fewer, lower keeps sooner."
+    )
+    feedback_find_ms: int = Field(
+        10_000, ge=100, description="Mails and decisions of a batch of feedback are looked for in Kafka for so long."
+    )
+    shard_rows: int = Field(500, ge=1, description="A shard of feedback closes at so many rows of a partition …")
+    shard_bytes: int = Field(8 * 1024 * 1024, ge=1, description="… or at so many bytes …")
+    shard_seconds: float = Field(3_600.0, gt=0, description="… or when its oldest row is so old.")
+
     redact: tuple[RedactKind, ...] = Field(
         get_args(RedactKind),
         description="Personal data that kept feedback is freed of, as a JSON list; [] keeps all. Fewer kinds keep more text "

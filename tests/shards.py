@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from urllib.parse import quote, unquote
 
+from mailweir.models.feedback import Corrected, Decided, FeedbackRow, write_rows
 from mailweir.schemas.errors import InputError
-from mailweir.schemas.events import OffsetRange, RetrainFinished, RetrainRequested, ShardClosed, TaxonomyRef
+from mailweir.schemas.events import (
+    Alternative,
+    Correction,
+    OffsetRange,
+    RetrainFinished,
+    RetrainRequested,
+    ShardClosed,
+    TaxonomyRef,
+)
 from mailweir.schemas.headers import event_headers
 from mailweir.schemas.ids import digest
 from mailweir.services.retrain.counts import ShardCounts, Tally
@@ -54,3 +65,41 @@ def record(event: ShardClosed | RetrainRequested | RetrainFinished, prefix: str 
     topic, key = ("shards", event.shard_id) if isinstance(event, ShardClosed) else ("retrain", event.run_id)
     headers = event_headers(event, "test", f"00-{'1' * 32}-{'2' * 16}-01")
     return Outgoing(f"{prefix}.{topic}", key.encode(), event.encode(), headers)
+
+
+def rows(number: int, people: int, wrong: int = 0) -> list[FeedbackRow]:
+    """Words of `people` persons about a mail each; the first `wrong` of them say another intent."""
+    return [
+        _row(number * people + one, corrected="complaint" if one < wrong else "information") for one in range(people)
+    ]
+
+
+def _row(at: int, corrected: str) -> FeedbackRow:
+    return FeedbackRow(
+        topic="mail.feedback",
+        partition=0,
+        offset=at,
+        feedback_id=digest("feedback", str(at)),
+        decision_id=digest("decision", str(at)),
+        email_id=digest("email", str(at)),
+        person=f"p{at % 7}",
+        origin="human",
+        given_at=datetime.now(UTC).replace(microsecond=0),
+        taxonomy_name=EMAIL.name,
+        taxonomy_version=EMAIL.version,
+        model_name="email",
+        model_version="1",
+        subject="Hours",
+        body="When are you open?",
+        decided=Decided(heads={"intent": Alternative(label="information", probability=0.75)}),
+        corrected=Corrected(heads={"intent": Correction(label=corrected, confirmed=corrected == "information")}),
+    )
+
+
+def file_shard(folder: Path, number: int, people: int, wrong: int = 0) -> ShardClosed:
+    """A shard with a file, as the feedback agent leaves it."""
+    data = write_rows(rows(number, people, wrong))
+    path = folder / f"shard-{number}.parquet"
+    path.write_bytes(data)
+    change = {"uri": path.as_uri(), "sha256": hashlib.sha256(data).hexdigest(), "rows": people, "bytes": len(data)}
+    return shard(number).model_copy(update=change)

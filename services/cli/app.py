@@ -18,6 +18,7 @@ from mailweir.services.cli import (
     dead,
     demo,
     evaluate,
+    feedback,
     kafka,
     retrain,
     schemas,
@@ -83,6 +84,7 @@ app.command("worker")(worker.worker)
 app.command("send")(send.send)
 app.command("watch")(watch.watch)
 app.command("classify")(classify.classify)
+app.add_typer(feedback.app, name="feedback")
 app.add_typer(dead.app, name="dead")
 app.add_typer(topics.app, name="topics")
 app.add_typer(retrain.app, name="retrain")

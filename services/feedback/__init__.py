@@ -1,1 +1,1 @@
-"""Feedback: what people say about decisions, kept for the next model."""
+"""The feedback agent: `mail.feedback` becomes rows of the ledger, and these become shards."""

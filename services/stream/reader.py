@@ -55,6 +55,7 @@ class Reader(Service):
         self.plan = plan
         self.progress = Progress()
         self.failed: Callable[[BaseException], None] = lambda _: None  # the host sets it: the worker must stop
+        self.committed = source.committed  # the group's next offsets
         self._source = source
         self._sink = sink
         self._publisher = publisher
@@ -77,7 +78,7 @@ class Reader(Service):
         return self._source.contact().answered_at
 
     def assignment(self) -> tuple[int, frozenset[Partition]]:
-        """A number that counts up with each rebalance, and the partitions that are ours under it; none while one goes on."""
+        """A number that counts up with each rebalance, and the partitions that are ours; none while one goes on."""
         return self._epoch, frozenset(self._source.lag()) if self._owned.is_set() else frozenset()
 
     async def on_start(self) -> None:

@@ -83,7 +83,7 @@ class Metrics:
         )
         self.seconds = Histogram(
             "mailweir_step_seconds",
-            "Duration of a step of a stage: handle and publish are per batch, parse and model per mail.",
+            "Duration of a step of a stage: handle, publish, find and keep are per batch, parse and model per mail.",
             ["stage", "step"],
             buckets=_SECONDS,
             registry=on,
@@ -98,6 +98,10 @@ class Metrics:
             "mailweir_rules", "Mails of which a tenant's rule decided a head or more, by rule.", ["rule"], registry=on
         )
         self.labels = Counter("mailweir_labels", "Labels decided, by head.", ["head", "label"], registry=on)
+        self.feedback = Counter(
+            "mailweir_feedback", "Words about decisions that were written into the ledger.", ["origin"], registry=on
+        )
+        self.shards = Counter("mailweir_shards", "Shards of feedback closed, by cause.", ["cause"], registry=on)
         self.retrain_requests = Counter(
             "mailweir_retrain_requests", "Training runs that the trigger asked for, by reason.", ["reason"], registry=on
         )

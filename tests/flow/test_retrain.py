@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from factories import memory_bus, settings, until
-from shards import count_figures, record, shard
+from shards import count_figures, file_shard, record, rows, shard
 
 from mailweir.schemas.errors import DependencyError, InputError
 from mailweir.schemas.events import DeadLetter, RetrainFinished, RetrainRequested, ShardClosed, TaxonomyRef
@@ -20,9 +20,9 @@ from mailweir.schemas.headers import header
 from mailweir.services.app import Host
 from mailweir.services.memory import MemoryBus
 from mailweir.services.retrain.agent import register
-from mailweir.services.retrain.counts import CountShard
+from mailweir.services.retrain.counts import CountShard, Tally
 from mailweir.services.retrain.request import configured_champion
-from mailweir.services.retrain.shards import count_shard
+from mailweir.services.retrain.shards import count_rows, count_shard
 from mailweir.services.stream import Outgoing
 
 EAGER = {"retrain_min_labels": 25, "retrain_min_interval_hours": 0, "retrain_look_seconds": 0.05}
@@ -207,8 +207,6 @@ async def test_what_is_no_shard_is_rejected_and_what_is_no_run_is_passed_over() 
 
 def test_a_file_that_is_gone_or_another_is_told_apart_from_a_store_that_is_away(tmp_path: Path) -> None:
     """Gone and changed are final; a store that cannot be asked is tried again."""
-    pytest.importorskip("fsspec")
-    pytest.importorskip("mailweir.models.feedback")
     file = tmp_path / "a.parquet"
     closed = shard(1).model_copy(update={"uri": file.as_uri()})
     with pytest.raises(InputError, match="is gone"):
@@ -221,3 +219,18 @@ def test_a_file_that_is_gone_or_another_is_told_apart_from_a_store_that_is_away(
         count_shard(same)
     with pytest.raises(DependencyError):
         count_shard(closed.model_copy(update={"uri": "nosuchstore://x"}))
+
+
+def test_a_shard_in_figures(tmp_path: Path) -> None:
+    """Ten people, three of whom say another intent: verdicts, what the model expected, and the labels that are right."""
+    found = count_shard(file_shard(tmp_path, 1, people=10, wrong=3))
+    assert (found.human, found.heads, found.expected) == (10, Tally(7, 3), 7.5)
+    assert found.labels == {"intent/information": Tally(7, 0), "intent/complaint": Tally(0, 3)}
+    assert found.first_at is not None
+    assert found.first_at == found.last_at
+
+
+def test_only_people_count() -> None:
+    """What rules and later behaviour say is kept, but asks for no run."""
+    said = [row.model_copy(update={"origin": origin}) for row in rows(1, 1) for origin in ("rule", "implicit", "human")]
+    assert count_rows(said).human == 1
