@@ -45,8 +45,8 @@ def _feedback(host: Host) -> None:
 def _retrain(host: Host) -> None:
     try:
         import fsspec  # noqa: F401 - shards are read when they come: what is missing is said at the start
-        import pyarrow  # noqa: F401
 
+        import mailweir.models.feedback  # noqa: F401
         from mailweir.services.retrain.agent import register
     except ImportError as error:
         raise SetupError(f"retrain needs a package ({error}): pip install 'mailweir[feedback]'") from error
