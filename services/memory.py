@@ -189,9 +189,8 @@ class _MemoryJournal:
         self._bus.require()
         found: list[Record] = []
         for place in self._bus.places(self._topic):
-            log = self._bus.log(place)
-            found += log[max(self._next.get(place, 0), self._bus.start(place)) :]
-            self._next[place] = len(log)
+            found += self._bus.log(place)[max(self._next.get(place, 0), self._bus.start(place)) :]
+            self._next[place] = len(self._bus.log(place))
         return found
 
 

@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime
 
-from mode import Service
-
 from mailweir.schemas.errors import DependencyError
 from mailweir.schemas.events import RetrainRequested, utc_now
 from mailweir.services.app import Host, Part
@@ -105,7 +103,7 @@ class Trigger(Part):
         metrics.retrain_new_labels.set(new_labels)
         metrics.retrain_unreadable.set(len(self._counter.unreadable))
 
-    @Service.task
+    @Part.task
     async def _look(self) -> None:
         """Time alone can call for a run: an interval that is over, a run that was given up, a manual one that ended."""
         while not self.should_stop:
