@@ -121,3 +121,24 @@ def test_without_its_packages_the_extra_is_named(package: str, tmp_path: Path) -
     assert done.returncode == 2
     assert "pip install 'mailweir[feedback]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+_REGISTER = """
+import sys
+sys.modules[{!r}] = None
+from mailweir.schemas.errors import SetupError
+from mailweir.services.cli.worker import STAGES
+try:
+    STAGES["feedback"](None)
+except SetupError as error:
+    print(error.message)
+"""
+
+
+@pytest.mark.parametrize("package", ["pyarrow", "fsspec"])
+def test_a_worker_without_the_packages_of_feedback_names_the_extra(package: str) -> None:
+    """The agent is refused before it reads anything; the other agents do not need them, as the house rules prove."""
+    done = subprocess.run(
+        [sys.executable, "-c", _REGISTER.format(package)], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert "pip install 'mailweir[feedback]'" in done.stdout
