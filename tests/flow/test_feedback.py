@@ -28,8 +28,10 @@ from mailweir.schemas.events import (
     TaxonomyRef,
 )
 from mailweir.services.app import Host
+from mailweir.services.cli.worker import STAGES
 from mailweir.services.feedback.agent import register
 from mailweir.services.feedback.ledger import Ledger, all_rows
+from mailweir.services.feedback.redact import KINDS
 from mailweir.services.feedback.redaction import UNREDACTED, Redaction
 from mailweir.services.feedback.store import Store
 from mailweir.services.memory import MemoryBus
@@ -122,6 +124,24 @@ async def test_redaction_is_applied_to_all_that_is_kept(ledger: Path) -> None:
     [row] = rows(ledger)
     assert row.body == "Please ship PO-00001 to [PHONE] by Friday."
     assert [kept.body for kept in written(ledger)] == [row.body] * 2  # segment and shard
+
+
+async def test_a_worker_redacts_the_kinds_of_its_settings(ledger: Path) -> None:
+    """The agent as `mailweir worker feedback` registers it: all kinds by default, and those that are named."""
+    for kinds, kept in (({}, "[phone]"), ({"redact": ("card",)}, "+")):
+        bus = memory_bus()
+        folder = ledger / kept
+        say(bus, word(decide(bus, 1)[0]))
+        host = Host(settings(ledger=str(folder), feedback_batch_wait_ms=5, **kinds), bus)
+        STAGES["feedback"](host)
+        await host.start()
+        try:
+            await until(lambda host=host: finished(host) == 1)  # type: ignore[misc]
+        finally:
+            await host.stop()
+        [row] = rows(folder)
+        assert row.body.startswith(f"Please ship PO-00001 to {kept}")
+        assert row.redaction == tuple(sorted(kinds.get("redact", KINDS)))
 
 
 async def test_what_cannot_be_kept_is_in_the_dead_letters_with_its_cause(ledger: Path) -> None:
