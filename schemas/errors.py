@@ -11,7 +11,8 @@
     ├── RecordError             this record is at fault: it becomes a dead letter, its neighbours go on
     │   ├── EmptyRecord, NotAMail, MailTooLarge, LimitExceeded, ParseTimeout, ParserCrashed
     │   ├── UnknownContentType, MalformedJson, InvalidEvent, UnknownSchemaVersion
-    │   ├── UnknownLabel, UnknownTaxonomy, OutputTooLarge
+    │   ├── UnknownLabel, UnknownTaxonomy, OtherTaxonomy, OutputTooLarge
+    │   ├── MailExpired, UnknownDecision
     │   └── Unexpected              a defect of ours that only this record triggers
     ├── DependencyError         something we need is away: the partition is held and the work retried
     ├── DeliveryError           going on would lose mail: the worker stops with exit code 1
@@ -40,11 +41,13 @@ __all__ = [
     "InvalidEvent",
     "KafkaSetupError",
     "LimitExceeded",
+    "MailExpired",
     "MailTooLarge",
     "MailweirError",
     "MalformedJson",
     "NotAMail",
     "OffsetHole",
+    "OtherTaxonomy",
     "OutputTooLarge",
     "ParseTimeout",
     "ParserCrashed",
@@ -56,6 +59,7 @@ __all__ = [
     "TopicMissing",
     "Unexpected",
     "UnknownContentType",
+    "UnknownDecision",
     "UnknownLabel",
     "UnknownSchemaVersion",
     "UnknownTaxonomy",
@@ -201,6 +205,24 @@ class UnknownTaxonomy(RecordError):
     """A taxonomy that is not installed here."""
 
     code = "unknown_taxonomy"
+
+
+class OtherTaxonomy(RecordError):
+    """The word speaks of another taxonomy, or another version of it, than the decision that it is about."""
+
+    code = "other_taxonomy"
+
+
+class MailExpired(RecordError):
+    """The mail that the word is about is no longer where the decision says that it lies."""
+
+    code = "mail_expired"
+
+
+class UnknownDecision(RecordError):
+    """No decision of that id about that mail is on `mail.classified`."""
+
+    code = "unknown_decision"
 
 
 class OutputTooLarge(RecordError):

@@ -24,7 +24,7 @@ from mode.types import ServiceT
 from mailweir.schemas.topics import Topic
 from mailweir.services.health import Health
 from mailweir.services.settings import Settings
-from mailweir.services.stream import Batch, Bus, Stream, Weigh, agent_ended, one_token
+from mailweir.services.stream import Batch, BatchLimits, Bus, Stream, Weigh, agent_ended, one_token
 from mailweir.services.telemetry import Metrics, logger
 
 __all__ = ["Host", "Part"]
@@ -104,11 +104,13 @@ class Host:
         self.health = Health(self.metrics, settings, lambda: self.stream.readers, lambda: self.parts)
         self._over: asyncio.Future[BaseException | None] = loop.create_future()
 
-    def agent(self, topic: Topic, stage: str, weigh: Weigh = one_token) -> Callable[[Agent], None]:
-        """Decorator: make `function(batches)` the faust agent `stage` that reads `topic`."""
+    def agent(
+        self, topic: Topic, stage: str, weigh: Weigh = one_token, limits: BatchLimits | None = None
+    ) -> Callable[[Agent], None]:
+        """Decorator: make `function(batches)` the faust agent `stage` that reads `topic`, in batches of the settings or `limits`."""
 
         def register(function: Agent) -> None:
-            channel = self.stream.batches(topic, stage, weigh)
+            channel = self.stream.batches(topic, stage, weigh, limits)
             self.faust.agent(channel, name=stage)(self._watched(function, stage))
 
         return register

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from aiokafka.partitioner import murmur2
 
 from mailweir.schemas.errors import DependencyError, TopicMissing, WriteRefused
+from mailweir.schemas.events import Coordinates
 from mailweir.services.stream.record import Outgoing, Partition, Record
 from mailweir.services.stream.transport import Contact, Lag, Rebalanced
 
@@ -51,6 +52,10 @@ class MemoryBus:
         """A new producer."""
         return _MemorySink(self)
 
+    def lookup(self) -> _MemoryLookup:
+        """A new reader of single records."""
+        return _MemoryLookup(self)
+
     def records(self, topic: str) -> list[Record]:
         """Everything on a topic, partition by partition: open to assertions."""
         return [record for place in self.places(topic) for record in self._logs[place][self.start(place) :]]
@@ -65,6 +70,14 @@ class MemoryBus:
         if not found:
             raise TopicMissing(f"no topic {topic} on this bus", topic=topic)
         return found
+
+    def journal(self, topic: str) -> _MemoryJournal:
+        """A new reader of a whole topic."""
+        return _MemoryJournal(self, topic)
+
+    def has(self, topic: str) -> bool:
+        """Whether there is such a topic."""
+        return any(name == topic for name, _ in self._logs)
 
     def write(self, outgoing: Outgoing) -> Record:
         """Append one record."""
@@ -99,6 +112,12 @@ class MemoryBus:
         """The log of one partition, what has expired included: the index is the offset."""
         return self._logs[place]
 
+    def at(self, place: Coordinates) -> Record | None:
+        """The record of a place, unless it expired or never was."""
+        log = self._logs.get((place.topic, place.partition), [])
+        first = self.start((place.topic, place.partition))
+        return log[place.offset] if first <= place.offset < len(log) else None
+
     async def wait_for_write(self, wait_ms: int) -> None:
         """Until something is written, or the time is over."""
         self._written.clear()
@@ -122,6 +141,57 @@ class _MemorySink:
         """Write all."""
         for record in records:
             self._bus.write(record)
+
+
+class _MemoryLookup:
+    def __init__(self, bus: MemoryBus) -> None:
+        self._bus = bus
+
+    async def stop(self) -> None:
+        """Nothing to disconnect."""
+
+    async def at(
+        self,
+        places: Collection[Coordinates],
+        wait_ms: int,  # noqa: ARG002 - the bus answers at once
+    ) -> Mapping[Coordinates, Record]:
+        """What the logs hold there."""
+        self._bus.require()
+        return {place: record for place in places if (record := self._bus.at(place)) is not None}
+
+    async def by_key(
+        self,
+        topic: str,
+        since: Mapping[bytes, int],
+        wait_ms: int,  # noqa: ARG002 - the bus answers at once
+    ) -> Mapping[bytes, Sequence[Record]]:
+        """What the logs hold of those keys."""
+        self._bus.require()
+        found: dict[bytes, list[Record]] = {key: [] for key in since}
+        places = self._bus.places(topic) if self._bus.has(topic) else []
+        for record in itertools.chain.from_iterable(self._bus.log(place)[self._bus.start(place) :] for place in places):
+            if record.key is not None and record.timestamp_ms >= since.get(record.key, record.timestamp_ms + 1):
+                found[record.key].append(record)
+        return found
+
+
+class _MemoryJournal:
+    def __init__(self, bus: MemoryBus, topic: str) -> None:
+        self._bus = bus
+        self._topic = topic
+        self._next: dict[Partition, int] = {}
+
+    async def stop(self) -> None:
+        """Nothing to disconnect."""
+
+    async def rest(self) -> list[Record]:
+        """What was written since the last call."""
+        self._bus.require()
+        found: list[Record] = []
+        for place in self._bus.places(self._topic):
+            found += self._bus.log(place)[max(self._next.get(place, 0), self._bus.start(place)) :]
+            self._next[place] = len(self._bus.log(place))
+        return found
 
 
 class _MemorySource:

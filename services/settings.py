@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -13,7 +13,10 @@ from pydantic_settings import SettingsError as NotJson
 from mailweir.schemas.errors import SettingsError
 from mailweir.schemas.topics import MAX_MAIL_BYTES
 
-__all__ = ["Settings", "load_settings", "masked"]
+__all__ = ["RedactKind", "Settings", "load_settings", "masked"]
+
+RedactKind = Literal["address", "bank", "card", "email", "national_id", "phone"]
+"""Kinds of personal data that feedback is kept without."""
 
 
 class Settings(BaseSettings):
@@ -137,6 +140,74 @@ class Settings(BaseSettings):
     classify_rules: Path | None = Field(
         None,
         description="TOML or JSON file of rules that decide before the model; empty: none. Other rules give other decision ids.",
+    )
+
+    ledger: str = Field(
+        "mailweir-ledger",
+        min_length=1,
+        description="Where corrections are kept as Parquet: a folder, or an object store as fsspec names it, such as "
+        "s3://bucket/mailweir (with its package, s3fs).",
+    )
+    feedback_batch_wait_ms: int = Field(
+        1_000, ge=0, description="A batch of feedback is a file of the ledger: higher makes fewer, lower keeps sooner."
+    )
+    feedback_find_ms: int = Field(
+        10_000, ge=100, description="Mails and decisions of a batch of feedback are looked for in Kafka for so long."
+    )
+    shard_rows: int = Field(500, ge=1, description="A shard of feedback closes at so many rows of a partition …")
+    shard_bytes: int = Field(8 * 1024 * 1024, ge=1, description="… or at so many bytes …")
+    shard_seconds: float = Field(3_600.0, gt=0, description="… or when its oldest row is so old.")
+
+    redact: tuple[RedactKind, ...] = Field(
+        get_args(RedactKind),
+        description="Personal data that kept feedback is freed of, as a JSON list; [] keeps all. Fewer kinds keep more text "
+        "to learn from, and more of people's data in the shards.",
+    )
+
+    retrain_min_labels: int = Field(
+        300,
+        ge=1,
+        description="So many new words of people call for a run: fewer learn sooner, and each run costs hours of a machine.",
+    )
+    retrain_min_class: int = Field(40, ge=1, description="So many new labels of one class do as well, where …")
+    retrain_weak_recall: float = Field(
+        0.5, ge=0, le=1, description="… the model found less than this share of them. 0 switches it off."
+    )
+    retrain_error_budget: float = Field(
+        0.1, gt=0, le=1, description="Share of people's verdicts that may be against the model."
+    )
+    retrain_burn_factor: float = Field(
+        2.0,
+        gt=0,
+        description="Disagreement so many times its budget, in the long window and in the short one (a twelfth of it), calls "
+        "for a run: lower reacts to less, and to noise.",
+    )
+    retrain_window_days: float = Field(
+        7.0, gt=0, description="The long window: longer is steadier; a week evens out days of rest."
+    )
+    retrain_min_verdicts: int = Field(
+        50,
+        ge=1,
+        description="Below so many verdicts in a window a rate says nothing (at 50 its 95 % interval is ±14 points).",
+    )
+    retrain_drift_drop: float = Field(
+        0.05,
+        gt=0,
+        le=1,
+        description="Drift: mean probability and accuracy both fell by so much since before the window.",
+    )
+    retrain_min_interval_hours: float = Field(
+        24.0,
+        ge=0,
+        description="From one request to the next, unless a person asks: lower follows faster, and costs more.",
+    )
+    retrain_timeout_hours: float = Field(
+        24.0,
+        gt=0,
+        description="A run that has not ended by then is given up, and others may begin: longer than any run.",
+    )
+    retrain_look_seconds: float = Field(
+        60.0, gt=0, description="The policy is asked so often, also when no shard closes."
     )
 
     metrics_host: str = Field("127.0.0.1", description="Address of /metrics, /live and /ready; 0.0.0.0 in a container.")

@@ -13,15 +13,14 @@ from mailweir.schemas.topics import PARSED, RAW, TOPICS, Topic
 from mailweir.services.app import Host
 from mailweir.services.memory import MemoryBus
 from mailweir.services.settings import Settings
-from mailweir.services.stream import Batch, Bus, Outgoing, Record
+from mailweir.services.stream import Batch, Bus, Outgoing, Record, Result
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from mailweir.schemas.errors import RecordError
 
-Results = Sequence["Event | RecordError"]
-Handle = Callable[[Sequence[Record]], Awaitable[Results]]
+Handle = Callable[[Sequence[Record]], Awaitable[Sequence[Result]]]
 
 
 def settings(**changes: Any) -> Settings:

@@ -42,6 +42,10 @@ class Feedback(Event):
     decision_id: Sha256 = Field(description="Copied from the decision.")
     email_id: Sha256 = Field(description="Copied from the decision.")
     source: Coordinates = Field(description="Copied from the decision: where the mail lies.")
+    decision_source: Coordinates | None = Field(
+        default=None,
+        description="Where the decision was read; null: it is looked for by the email id, which costs time.",
+    )
     model: ModelRef = Field(description="Copied from the decision.")
     taxonomy: TaxonomyRef = Field(description="Copied from the decision.")
     heads: dict[str, Correction] = Field(default_factory=dict, description="Per head, the right label.")

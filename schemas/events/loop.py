@@ -40,7 +40,9 @@ class ShardClosed(Event):
     bytes: int = Field(ge=0)
     ranges: tuple[OffsetRange, ...] = Field(description="The feedback records that are in it.")
     taxonomy: TaxonomyRef
-    cause: Literal["count", "bytes", "age", "stop"] = Field(description="Why it was closed.")
+    cause: Literal["count", "bytes", "age", "stop", "taxonomy"] = Field(
+        description="Why it was closed; taxonomy: the next row has another label space."
+    )
     closed_at: UtcTime
 
     @property

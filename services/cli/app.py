@@ -18,11 +18,13 @@ from mailweir.services.cli import (
     dead,
     demo,
     evaluate,
+    feedback,
     gate,
     kafka,
     models,
     models_diff,
     models_look,
+    retrain,
     schemas,
     send,
     settings,
@@ -86,19 +88,21 @@ app.command("worker")(worker.worker)
 app.command("send")(send.send)
 app.command("watch")(watch.watch)
 app.command("classify")(classify.classify)
+app.add_typer(feedback.app, name="feedback")
 app.add_typer(dead.app, name="dead")
 app.add_typer(topics.app, name="topics")
+app.add_typer(retrain.app, name="retrain")
 app.add_typer(kafka.app, name="kafka")
 app.add_typer(schemas.app, name="schemas")
 models.app.command("list")(models_look.list_all)
 models.app.command("show")(models_look.show)
 models.app.command("verify")(models_look.verify)
 models.app.command("diff")(models_diff.diff)
+models.app.command("gate")(gate.gate)
 app.add_typer(models.app, name="models")
 app.command("settings")(settings.settings)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
-app.command("gate", hidden=True)(gate.gate)
 data.app.command("build")(data_build.build)
 data.app.command("label-history")(data_history.label_history)
 app.add_typer(data.app, name="data")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mailweir.schemas.errors import SettingsError
+from mailweir.schemas.errors import SettingsError, SetupError
 from mailweir.schemas.topics import TOPICS, Topic
 from mailweir.services.cli.output import emit
 from mailweir.services.settings import Settings, load_settings
@@ -32,26 +32,63 @@ def _classify(host: Host) -> None:
     register(host)
 
 
-STAGES: Mapping[str, Callable[[Host], None]] = {"ingest": _ingest, "classify": _classify}
+def _feedback(host: Host) -> None:
+    try:
+        from mailweir.services.feedback.agent import register
+        from mailweir.services.feedback.redact import redact
+        from mailweir.services.feedback.redaction import Redaction
+    except ImportError as error:
+        raise SetupError(f"feedback needs a package ({error}): pip install 'mailweir[feedback]'") from error
+    register(host, Redaction(redact, frozenset(host.settings.redact)))
+
+
+def _retrain(host: Host) -> None:
+    try:
+        import fsspec  # noqa: F401 - shards are read when they come: what is missing is said at the start
+
+        import mailweir.models.feedback  # noqa: F401
+        from mailweir.services.retrain.agent import register
+    except ImportError as error:
+        raise SetupError(f"retrain needs a package ({error}): pip install 'mailweir[feedback]'") from error
+    register(host)
+
+
+STAGES: Mapping[str, Callable[[Host], None]] = {
+    "ingest": _ingest,
+    "classify": _classify,
+    "feedback": _feedback,
+    "retrain": _retrain,
+}
 """Agent → how it joins a host; a worker imports only those that it runs."""
+
+_DEFAULT = ("ingest", "classify")  # the loop needs an extra and a ledger: whoever wants its agents names them
 
 
 def worker(
     stages: Annotated[
-        list[str] | None, typer.Argument(metavar="[ingest classify …]", help="Agents to run; all where none is named.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[ingest classify feedback retrain …]",
+            help="Agents to run; ingest and classify where none is named.",
+        ),
     ] = None,
 ) -> None:
-    """Run agents: mail.raw → ingest → mail.parsed → classify → mail.classified.
+    r"""Run agents: mail.raw → ingest → mail.parsed → classify → mail.classified, and those of the loop by name.
+
+    The loop: mail.feedback → feedback → mail.shards → retrain → mail.retrain.
 
     Prints one JSON line when mail is being handled, with the URL of the metrics; logs go to standard error. Start as many as
     there are cores: they share the partitions. SIGTERM and Ctrl-C end it after the batch in hand.
+
+    Feedback keeps corrections in the ledger (MAILWEIR_LEDGER); retrain reads its shards. Both need
+    [bold]pip install 'mailweir\[feedback]'[/].
 
     [bold]mailweir worker classify[/]
 
     Exit codes: 0 ended by a signal; 1 going on would have lost mail (start it again: it resumes where it committed);
     2 no broker, a topic missing, a wrong setting, or a bundle that cannot be used.
     """
-    chosen = _chosen(stages or list(STAGES))
+    chosen = _chosen(stages or _DEFAULT)
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
     asyncio.run(_work(settings, chosen))

@@ -15,13 +15,16 @@ from mailweir.schemas.topics import Topic
 from mailweir.services.stream.backoff import Backoff
 from mailweir.services.stream.breaker import RejectBreaker
 from mailweir.services.stream.letters import Writer, subject_of
-from mailweir.services.stream.record import Outgoing, Record
+from mailweir.services.stream.record import Kept, Outgoing, Record
 from mailweir.services.stream.transport import Sink
 from mailweir.services.telemetry import Metrics, logger
 
-__all__ = ["Abandoned", "Batch", "Publisher", "agent_ended"]
+__all__ = ["Abandoned", "Batch", "Publisher", "Result", "agent_ended"]
 
 log = logger(__name__)
+
+Result = Event | RecordError | Kept
+"""What a stage makes of one record: something to publish, a reject, or nothing to publish because it is kept elsewhere."""
 
 
 class Abandoned(Exception):
@@ -54,17 +57,21 @@ class Publisher:
         self._metrics = metrics
         self._backoff = backoff
 
-    async def publish(self, batch: Batch, topic: Topic, results: Sequence[Event | RecordError]) -> None:
-        """Write one result per record of the batch and wait for the confirmation."""
-        pairs = zip(batch.records, results, strict=True)
-        outgoing = [self._writer.result(record, topic, result, batch.attempt) for record, result in pairs]
+    async def publish(self, batch: Batch, topic: Topic, results: Sequence[Result]) -> None:
+        """Write one result per record of the batch and wait for the confirmation; what is kept elsewhere writes nothing."""
+        outgoing = [self._outgoing(batch, topic, *pair) for pair in zip(batch.records, results, strict=True)]
         codes = [self._code(result, item) for result, item in zip(results, outgoing, strict=True)]
         self._breaker.count(codes)
         started = time.perf_counter()
-        await self._send(batch, outgoing)
+        await self._send(batch, [item for item in outgoing if item is not None])
         self._metrics.seconds.labels(self._writer.stage, "publish").observe(time.perf_counter() - started)
         for record, result, code in zip(batch.records, results, codes, strict=True):
             self._account(record, result, code)
+
+    def _outgoing(self, batch: Batch, topic: Topic, record: Record, result: Result) -> Outgoing | None:
+        if isinstance(result, Kept):
+            return None
+        return self._writer.result(record, topic, result, batch.attempt)
 
     async def _send(self, batch: Batch, outgoing: Sequence[Outgoing]) -> None:
         tries = 0
@@ -77,7 +84,8 @@ class Publisher:
     async def _try(self, batch: Batch, outgoing: Sequence[Outgoing]) -> DependencyError | None:
         batch.raise_if_abandoned()
         try:
-            await self._put(outgoing)
+            if outgoing:
+                await self._put(outgoing)
         except DependencyError as error:
             batch.held = True
             return error
@@ -102,15 +110,16 @@ class Publisher:
         log.warning("dead_letter_without_its_bytes", stage=self._writer.stage, error=refused.message)
         return shorter
 
-    def _code(self, result: Event | RecordError, outgoing: Outgoing) -> str | None:
+    def _code(self, result: Result, outgoing: Outgoing | None) -> str | None:
         """Why a record is rejected; None if it is not."""
         if isinstance(result, RecordError):
             return result.code
-        return OutputTooLarge.code if self._writer.is_dead(outgoing) else None
+        return OutputTooLarge.code if outgoing is not None and self._writer.is_dead(outgoing) else None
 
-    def _account(self, record: Record, result: Event | RecordError, code: str | None) -> None:
+    def _account(self, record: Record, result: Result, code: str | None) -> None:
         stage = self._writer.stage
-        self._metrics.mails.labels(stage, "rejected" if code else "published").inc()
+        good = "kept" if isinstance(result, Kept) else "published"
+        self._metrics.mails.labels(stage, "rejected" if code else good).inc()
         email = subject_of(record, result)
         context = record.log_context() | {
             "stage": stage,
@@ -118,7 +127,7 @@ class Publisher:
             "trace_id": record.trace or trace_id(email),
         }
         if code is None:
-            log.debug("published", **context)
+            log.debug(good, **context)
             return
         self._metrics.rejects.labels(stage, code).inc()
         log.warning("rejected", code=code, **context)
@@ -131,17 +140,18 @@ class Batch:
     leave the `async with`: the reader decides what becomes of the records.
     """
 
-    def __init__(self, records: Sequence[Record], attempt: int, publisher: Publisher) -> None:
+    def __init__(self, records: Sequence[Record], attempt: int, publisher: Publisher, assignment: int = 0) -> None:
         self.records = tuple(records)
         self.attempt = attempt
+        self.assignment = assignment  # counts up with each rebalance: what a stage knew of a partition before is stale
         self.outcome: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
         self._publisher = publisher
         self.held = False  # waits for something that is away
         self._published = False
         self._abandoned = False
 
-    async def publish(self, topic: Topic, results: Sequence[Event | RecordError]) -> None:
-        """Publish one result for each record, in the same order: an event for `topic`, or an error for `mail.dead`.
+    async def publish(self, topic: Topic, results: Sequence[Result]) -> None:
+        """Give one result for each record, in the same order: an event for `topic`, an error for `mail.dead`, or `Kept`.
 
         Raises:
             ValueError: not as many results as records.

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, ConsumerStoppedError, IllegalStateError, KafkaError
@@ -14,13 +13,16 @@ from aiokafka.errors import CommitFailedError, ConsumerStoppedError, IllegalStat
 from mailweir.schemas.errors import BrokerUnreachable, DependencyError, TopicMissing
 from mailweir.services.settings import Settings
 from mailweir.services.stream.connection import admin_client, client_options, close, failure, unreachable
+from mailweir.services.stream.journal import KafkaJournal
 from mailweir.services.stream.line import Line
+from mailweir.services.stream.lookup import KafkaLookup
+from mailweir.services.stream.message import record_of
 from mailweir.services.stream.producer import KafkaSink
 from mailweir.services.stream.record import Partition, Record
 from mailweir.services.stream.seat import Seat
 from mailweir.services.stream.transport import Contact, Lag, Rebalanced
 
-__all__ = ["KafkaBus", "KafkaSource", "record_of"]
+__all__ = ["KafkaBus", "KafkaSource"]
 
 # A fetch takes about this much; one larger record still comes alone (KIP-74), so that it neither starves nor piles up.
 _FETCH_BYTES = 16 * 1024 * 1024
@@ -184,7 +186,7 @@ async def _first(probe: AIOKafkaConsumer, tp: TopicPartition, offset: int) -> in
 
 
 class KafkaBus:
-    """Sources and sinks on the cluster of the settings."""
+    """Sources, sinks, lookups and journals on the cluster of the settings."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -197,10 +199,10 @@ class KafkaBus:
         """A new producer."""
         return KafkaSink(self._settings)
 
+    def lookup(self) -> KafkaLookup:
+        """A new reader of single records."""
+        return KafkaLookup(self._settings)
 
-def record_of(message: Any) -> Record:
-    """Our record of a message of aiokafka."""
-    headers = tuple((name, value or b"") for name, value in message.headers)
-    return Record(
-        message.topic, message.partition, message.offset, message.key, message.value or b"", headers, message.timestamp
-    )
+    def journal(self, topic: str) -> KafkaJournal:
+        """A new reader of a whole topic."""
+        return KafkaJournal(self._settings, topic)

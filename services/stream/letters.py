@@ -10,7 +10,7 @@ from mailweir.schemas.events import DeadLetter, Event, original_headers, utc_now
 from mailweir.schemas.headers import child_traceparent, event_headers
 from mailweir.schemas.ids import trace_id
 from mailweir.schemas.topics import DEAD, Topic
-from mailweir.services.stream.record import Outgoing, Record
+from mailweir.services.stream.record import Kept, Outgoing, Record
 
 __all__ = ["Writer", "subject_of"]
 
@@ -23,8 +23,10 @@ _NOTE_BYTES = 64 * 1024
 _EMAIL_ID = re.compile(rb"[0-9a-f]{64}")
 
 
-def subject_of(record: Record, result: Event | RecordError) -> str:
+def subject_of(record: Record, result: Event | RecordError | Kept) -> str:
     """The email id that a result is about; empty if nobody could tell."""
+    if isinstance(result, Kept):
+        return result.email_id
     if isinstance(result, RecordError):
         key = record.key.decode() if record.key and _EMAIL_ID.fullmatch(record.key) else ""
         return str(result.detail.get("email_id", key))

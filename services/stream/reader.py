@@ -55,6 +55,7 @@ class Reader(Service):
         self.plan = plan
         self.progress = Progress()
         self.failed: Callable[[BaseException], None] = lambda _: None  # the host sets it: the worker must stop
+        self.committed = source.committed  # the group's next offsets
         self._source = source
         self._sink = sink
         self._publisher = publisher
@@ -75,6 +76,10 @@ class Reader(Service):
     def heard_at(self) -> float:
         """Monotonic seconds when the broker last answered."""
         return self._source.contact().answered_at
+
+    def assignment(self) -> tuple[int, frozenset[Partition]]:
+        """A number that counts up with each rebalance, and the partitions that are ours; none while one goes on."""
+        return self._epoch, frozenset(self._source.lag()) if self._owned.is_set() else frozenset()
 
     async def on_start(self) -> None:
         """Connect and join the group."""
@@ -182,7 +187,7 @@ class Reader(Service):
 
     async def _attempt(self, records: Sequence[Record], attempt: int) -> BaseException | None:
         started = time.perf_counter()
-        self._batch = batch = Batch(records, attempt, self._publisher)
+        self._batch = batch = Batch(records, attempt, self._publisher, self._epoch)
         await self._channel.put(batch)  # type: ignore[arg-type]  # faust calls any value of a channel an event
         error = await batch.outcome
         self._metrics.seconds.labels(self.plan.stage, "handle").observe(time.perf_counter() - started)
@@ -206,7 +211,7 @@ class Reader(Service):
             await self._bury(record, cause)
 
     async def _bury(self, record: Record, error: BaseException) -> None:
-        self._batch = batch = Batch([record], _ATTEMPTS, self._publisher)
+        self._batch = batch = Batch([record], _ATTEMPTS, self._publisher, self._epoch)
         await batch.publish(DEAD, [dead_cause(self.plan.stage, error)])
 
     async def _commit(self, records: Sequence[Record]) -> bool:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from mailweir.schemas.events import Coordinates
 from mailweir.schemas.headers import Headers, trace_of
 
-__all__ = ["Outgoing", "Partition", "Record"]
+__all__ = ["Kept", "Outgoing", "Partition", "Record"]
 
 Partition = tuple[str, int]
 """Topic (full name) and partition number."""
@@ -49,6 +49,16 @@ class Record:
     def log_context(self) -> dict[str, object]:
         """Fields that say which record a log line is about."""
         return {"topic": self.topic, "partition": self.partition, "offset": self.offset, "trace_id": self.trace}
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A stage's result for a record that it has put somewhere durable, and of which nothing is to be published.
+
+    The stage must have written it before it says so: once all results of a batch are given, its offsets are committed.
+    """
+
+    email_id: str  # the mail that it is about
 
 
 @dataclass(frozen=True, slots=True)

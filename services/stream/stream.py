@@ -15,7 +15,7 @@ from mailweir.services.stream.letters import Writer
 from mailweir.services.stream.plan import ReaderPlan
 from mailweir.services.stream.reader import Reader
 from mailweir.services.stream.record import Record
-from mailweir.services.stream.transport import Bus
+from mailweir.services.stream.transport import Bus, Journal, Lookup, Sink
 from mailweir.services.telemetry import Metrics
 
 __all__ = ["Stream", "one_token"]
@@ -36,18 +36,38 @@ class Stream:
         self._settings = settings
         self._metrics = metrics
 
-    def batches(self, topic: Topic, stage: str, weigh: Weigh = one_token) -> ChannelT[Batch]:
-        """A channel of batches of `topic` for the agent `stage`; `weigh` counts towards the token budget."""
+    def batches(
+        self, topic: Topic, stage: str, weigh: Weigh = one_token, limits: BatchLimits | None = None
+    ) -> ChannelT[Batch]:
+        """A channel of batches of `topic` for the agent `stage`; `weigh` counts towards the token budget.
+
+        `limits` say when a batch closes where a stage's batches are not those of the settings.
+        """
         channel: ChannelT[Batch] = self._app.channel(maxsize=1)
-        reader = self._reader(topic, stage, channel, weigh)
+        reader = self._reader(topic, stage, channel, Gatherer(limits or self._limits(), weigh))
         self.readers.append(reader)
         return channel
 
-    def _reader(self, topic: Topic, stage: str, channel: ChannelT[Batch], weigh: Weigh) -> Reader:
+    def lookup(self) -> Lookup:
+        """A reader of single records."""
+        return self._bus.lookup()
+
+    def journal(self, topic: Topic) -> Journal:
+        """A reader of a whole topic, for what a stage must know before it decides anything."""
+        return self._bus.journal(topic.full_name(self._settings.topic_prefix))
+
+    def sink(self) -> Sink:
+        """A producer of its own, for what follows from no batch."""
+        return self._bus.sink()
+
+    def _limits(self) -> BatchLimits:
+        settings = self._settings
+        return BatchLimits(settings.batch_mails, settings.batch_tokens, settings.batch_wait_ms, settings.batch_bytes)
+
+    def _reader(self, topic: Topic, stage: str, channel: ChannelT[Batch], gatherer: Gatherer) -> Reader:
         settings, name = self._settings, topic.full_name(self._settings.topic_prefix)
         backoff = Backoff(settings.retry_backoff_max_ms)
         breaker = RejectBreaker(stage, settings.reject_window, settings.reject_ratio_max)
-        limits = BatchLimits(settings.batch_mails, settings.batch_tokens, settings.batch_wait_ms, settings.batch_bytes)
         sink = self._bus.sink()
         return Reader(
             ReaderPlan(stage, settings.kafka_bootstrap, settings.rebalance_wait_ms, backoff),
@@ -55,6 +75,6 @@ class Stream:
             sink,
             Publisher(Writer(stage, settings.topic_prefix), sink, breaker, self._metrics, backoff),
             channel,
-            Gatherer(limits, weigh),
+            gatherer,
             self._metrics,
         )

@@ -14,7 +14,7 @@ from mailweir.schemas.errors import AccessRefused, DependencyError
 from mailweir.schemas.topics import Topic
 from mailweir.services.settings import Settings
 from mailweir.services.stream.connection import client_options, unreachable
-from mailweir.services.stream.kafka import record_of
+from mailweir.services.stream.message import record_of
 from mailweir.services.stream.record import Record
 
 __all__ = ["Tail"]

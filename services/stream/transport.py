@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from mailweir.schemas.events import Coordinates
 from mailweir.services.stream.record import Outgoing, Partition, Record
 
-__all__ = ["Bus", "Contact", "Lag", "Sink", "Source"]
+__all__ = ["Bus", "Contact", "Journal", "Lag", "Lookup", "Sink", "Source"]
 
 Rebalanced = Callable[[frozenset[Partition]], Awaitable[None]]
 """Called with the partitions that are taken or given."""
@@ -115,11 +116,55 @@ class Sink(Protocol):
         """
 
 
+class Lookup(Protocol):
+    """Reads single records by where they lie, or by key. Belongs to no group: nothing is committed, nobody notices."""
+
+    async def stop(self) -> None:
+        """Disconnect."""
+
+    async def at(self, places: Collection[Coordinates], wait_ms: int) -> Mapping[Coordinates, Record]:
+        """The records of those places; one that expired, or never was, is left out.
+
+        Raises:
+            DependencyError: the broker does not give them all within `wait_ms`.
+        """
+
+    async def by_key(self, topic: str, since: Mapping[bytes, int], wait_ms: int) -> Mapping[bytes, Sequence[Record]]:
+        """All records of those keys, oldest first, each from its time on (stamp in ms), read for no longer than `wait_ms`.
+
+        They are looked for where the key's hash says: a topic that got more partitions since keeps its older records where
+        they were, and these are not found.
+
+        Raises:
+            DependencyError: the broker does not answer.
+        """
+
+
+class Journal(Protocol):
+    """Reads a topic from its beginning, again and again up to its end. Belongs to no group."""
+
+    async def stop(self) -> None:
+        """Disconnect."""
+
+    async def rest(self) -> list[Record]:
+        """What is new since the last call, at first everything, up to the end as it is when this call begins.
+
+        Raises:
+            DependencyError: the broker is away; the next call gives what this one did not.
+        """
+
+
 class Bus(Protocol):
-    """Makes sources and sinks: Kafka, or memory."""
+    """Makes sources, sinks, lookups and journals: Kafka, or memory."""
 
     def source(self, topic: str, group: str) -> Source:
         """A new member of `group` on `topic` (full name)."""
 
     def sink(self) -> Sink:
         """A new producer."""
+
+    def lookup(self) -> Lookup:
+        """A new reader of single records; it connects when it is first asked."""
+
+    def journal(self, topic: str) -> Journal:
+        """A new reader of a whole topic (full name); it connects when it is first read."""

@@ -29,6 +29,7 @@ class Metrics:
         GCCollector(registry=self.registry)
         self._declare_stream()
         self._declare_stages()
+        self._declare_loop()
 
     def _declare_stream(self) -> None:
         on = self.registry
@@ -66,6 +67,35 @@ class Metrics:
             registry=on,
         )
 
+    def _declare_loop(self) -> None:
+        on = self.registry
+        self.swaps = Counter("mailweir_model_swaps", "Bundles that took over while mail went on.", registry=on)
+        self.swap_failures = Counter(
+            "mailweir_model_swap_failures",
+            "Tries to follow the registry that failed, the old bundle serves on; by error code.",
+            ["code"],
+            registry=on,
+        )
+        for code in ("bundle", "registry", "settings", "unexpected"):  # a counter that begins at 1 shows no increase
+            self.swap_failures.labels(code)
+        self.feedback = Counter(
+            "mailweir_feedback", "Words about decisions that were written into the ledger.", ["origin"], registry=on
+        )
+        self.shards = Counter("mailweir_shards", "Shards of feedback closed, by cause.", ["cause"], registry=on)
+        self.retrain_requests = Counter(
+            "mailweir_retrain_requests", "Training runs that the trigger asked for, by reason.", ["reason"], registry=on
+        )
+        self.retrain_refusals = Counter(
+            "mailweir_retrain_refusals", "Times the trigger asked for no run, by reason.", ["reason"], registry=on
+        )
+        self.retrain_open = Gauge("mailweir_retrain_open", "1 while a training run goes on.", registry=on)
+        self.retrain_new_labels = Gauge(
+            "mailweir_retrain_new_labels", "Words of people that no run has learned from.", registry=on
+        )
+        self.retrain_unreadable = Gauge(
+            "mailweir_retrain_unreadable_shards", "Announced shards whose file is gone or no shard.", registry=on
+        )
+
     def _declare_stages(self) -> None:
         on = self.registry
         self.batch_mails = Histogram(
@@ -83,7 +113,7 @@ class Metrics:
         )
         self.seconds = Histogram(
             "mailweir_step_seconds",
-            "Duration of a step of a stage: handle and publish are per batch, parse and model per mail.",
+            "Duration of a step of a stage: handle, publish, find and keep are per batch, parse and model per mail.",
             ["stage", "step"],
             buckets=_SECONDS,
             registry=on,
@@ -98,15 +128,6 @@ class Metrics:
             "mailweir_rules", "Mails of which a tenant's rule decided a head or more, by rule.", ["rule"], registry=on
         )
         self.labels = Counter("mailweir_labels", "Labels decided, by head.", ["head", "label"], registry=on)
-        self.swaps = Counter("mailweir_model_swaps", "Bundles that took over while mail went on.", registry=on)
-        self.swap_failures = Counter(
-            "mailweir_model_swap_failures",
-            "Tries to follow the registry that failed, the old bundle serves on; by error code.",
-            ["code"],
-            registry=on,
-        )
-        for code in ("bundle", "registry", "settings", "unexpected"):  # a counter that begins at 1 shows no increase
-            self.swap_failures.labels(code)
         self.bundle = Gauge(
             "mailweir_bundle_info", "1 for the bundle that is served.", ["name", "version"], registry=on
         )

@@ -31,6 +31,8 @@ HEAVY = {
     "optimum",
     "matplotlib",
     "optuna",
+    "pyarrow",  # of [feedback], which only its own agent and commands need
+    "fsspec",
 }
 
 

@@ -13,13 +13,13 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from factories import add_stage, parse_all, raw, running, settings, until
 
-from mailweir.schemas.errors import OffsetHole, RecordError, TopicMissing
-from mailweir.schemas.events import Email, Event
+from mailweir.schemas.errors import NotAMail, OffsetHole, RecordError, TopicMissing
+from mailweir.schemas.events import Coordinates, Email, Event
 from mailweir.schemas.topics import TOPICS
 from mailweir.services.app import Host
 from mailweir.services.broker import KafkaCluster
 from mailweir.services.memory import MemoryBus
-from mailweir.services.stream import Bus, KafkaBus, Outgoing, Record, Source
+from mailweir.services.stream import Bus, KafkaBus, Kept, Outgoing, Record, Result, Source
 from mailweir.services.stream.record import Partition
 
 pytestmark = pytest.mark.kafka
@@ -294,3 +294,95 @@ async def test_a_hole_is_noticed_and_never_committed_over(rig: Rig) -> None:
         emails = [Email.decode(record.value) for record in await check.read(40)]
     await check.source.stop()
     assert len({email.email_id for email in emails}) == 40
+
+
+async def test_what_is_kept_publishes_nothing_and_is_not_read_again(rig: Rig) -> None:
+    """A stage keeps two of three records elsewhere and rejects one: one dead letter, all offsets committed, each counted."""
+    await rig.write([Outgoing(rig.topic, b"sales", str(n).encode()) for n in range(3)])
+    change = {"topic_prefix": rig.prefix, "group_prefix": rig.prefix}
+
+    async def keep(records: Sequence[Record]) -> list[Result]:
+        return [NotAMail("odd") if int(record.value) % 2 else Kept(record.value.decode()) for record in records]
+
+    async with running(rig.bus, keep, **change) as host:
+        await until(lambda: host.stream.readers[0].progress.finished == 3, 15)
+        count = host.metrics.registry.get_sample_value
+        assert count("mailweir_mails_total", {"stage": "ingest", "outcome": "kept"}) == 2
+        assert count("mailweir_mails_total", {"stage": "ingest", "outcome": "rejected"}) == 1
+    dead = await Member(rig.bus.source(f"{rig.prefix}.dead", f"{rig.prefix}.check")).start()
+    assert [record.value for record in await dead.read(1)] == [b"1"]
+    assert not await dead.source.pull(10, 300)
+    await dead.source.stop()
+    out = await Member(rig.bus.source(f"{rig.prefix}.parsed", f"{rig.prefix}.check")).start()
+    assert not await out.source.pull(10, 300)
+    await out.source.stop()
+    member = await Member(rig.bus.source(rig.topic, f"{rig.prefix}.ingest")).start()
+    assert not await member.source.pull(10, 300)
+    await member.source.stop()
+
+
+async def test_single_records_are_found_by_their_place(rig: Rig) -> None:
+    """Many at once, far apart and side by side; what never was, or lies on a topic or partition that is not there, is left out."""
+    await rig.write([Outgoing(rig.topic, f"box{n % 5}".encode(), str(n).encode()) for n in range(600)])
+    member = await rig.member()
+    written = {record.coordinates: record for record in await member.read(600)}
+    await member.source.stop()
+    wanted = [place for place in written if place.offset % 70 < 2]
+    nowhere = [
+        Coordinates(topic=rig.topic, partition=0, offset=100_000),
+        Coordinates(topic=rig.topic, partition=PARTITIONS, offset=0),
+        Coordinates(topic=f"{rig.prefix}.nothing", partition=0, offset=0),
+    ]
+    lookup = rig.bus.lookup()
+    found = await lookup.at([*wanted, *nowhere, *wanted], 15_000)
+    assert found == {place: written[place] for place in wanted}
+    assert await lookup.at(nowhere, 15_000) == {}
+    assert await lookup.at([], 15_000) == {}
+    assert await lookup.at(wanted[-1:], 15_000) == {wanted[-1]: written[wanted[-1]]}
+    await lookup.stop()
+
+
+async def test_records_are_found_by_their_key(rig: Rig) -> None:
+    """All of a key from a time on, in order; a key that is not there, and a time after the last record, give nothing."""
+    await rig.write([Outgoing(rig.topic, f"box{n % 5}".encode(), str(n).encode()) for n in range(50)])
+    lookup = rig.bus.lookup()
+    later = time.time_ns() // 1_000_000 + 60_000
+    found = await lookup.by_key(rig.topic, {b"box3": 0, b"box4": later, b"nobody": 0}, 15_000)
+    assert {key: [record.value for record in records] for key, records in found.items()} == {
+        b"box3": [str(n).encode() for n in range(50) if n % 5 == 3],
+        b"box4": [],
+        b"nobody": [],
+    }
+    assert await lookup.by_key(f"{rig.prefix}.nothing", {b"box3": 0}, 15_000) == {b"box3": []}
+    await lookup.stop()
+
+
+async def test_a_batch_says_under_which_assignment_it_was_read(rig: Rig) -> None:
+    """The number goes up when partitions are dealt anew: what a stage knew of them before is stale."""
+    change = {"topic_prefix": rig.prefix, "group_prefix": rig.prefix}
+    async with running(rig.bus, parse_all, **change) as first:
+        [reader] = first.stream.readers
+        await until(lambda: len(reader.assignment()[1]) == PARTITIONS, 15)
+        before, places = reader.assignment()
+        assert places == {(rig.topic, number) for number in range(PARTITIONS)}
+        async with running(rig.bus, parse_all, **change):
+            await until(lambda: 0 < len(reader.assignment()[1]) < PARTITIONS, 15)
+            assert reader.assignment()[0] > before
+
+
+async def test_a_journal_gives_a_topic_once_up_to_its_end(rig: Rig) -> None:
+    """At first everything, then what is new, in order; two of them do not share a place, and none leaves a commit behind."""
+    journal, other = rig.bus.journal(rig.topic), rig.bus.journal(rig.topic)
+    assert await journal.rest() == []
+    await rig.write([Outgoing(rig.topic, b"one box", str(n).encode()) for n in range(300)])
+    first = await journal.rest()
+    assert [record.value for record in first] == [str(n).encode() for n in range(300)]
+    assert await journal.rest() == []
+    await rig.write([Outgoing(rig.topic, f"box{n}".encode(), b"late") for n in range(20)])
+    late = await journal.rest()
+    assert [record.value for record in late] == [b"late"] * 20
+    assert {record.coordinates for record in await other.rest()} == {record.coordinates for record in first + late}
+    await journal.stop()
+    assert await journal.rest() == []  # it connects again and goes on where it was
+    await journal.stop()
+    await other.stop()

@@ -74,6 +74,16 @@ def test_a_golden_event_decodes_and_encodes_to_the_same(name: str) -> None:
     assert {field.alias or key for key, field in type(event).model_fields.items()} == set(golden(name))
 
 
+def test_feedback_from_before_a_field_was_added_is_read() -> None:
+    """Who wrote before `decision_source` existed is understood: nothing else differs, its id included."""
+    older = Feedback.decode((GOLDEN / "older" / "feedback.json").read_bytes())
+    newer = Feedback.decode(changed("feedback"))
+    assert older.decision_source is None
+    assert newer.decision_source == Coordinates(topic="mail.classified", partition=3, offset=987)
+    assert older == newer.model_copy(update={"decision_source": None})
+    assert older.event_id == newer.event_id
+
+
 def test_golden_fields_arrive_as_values() -> None:
     """Times are aware UTC, addresses and places are objects, labels are read as written."""
     email, decision = Email.decode(changed("email")), Decision.decode(changed("decision"))

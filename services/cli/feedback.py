@@ -1,0 +1,173 @@
+"""`mailweir feedback`: say what a decision should have been, and look at what the ledger holds of it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from mailweir.schemas.errors import InputError, RecordError
+from mailweir.schemas.events import Coordinates, Correction, Decision, Feedback, Origin, utc_now
+from mailweir.schemas.headers import child_traceparent, event_headers
+from mailweir.schemas.ids import trace_id
+from mailweir.schemas.topics import CLASSIFIED, FEEDBACK
+from mailweir.services.cli.environment import client_settings
+from mailweir.services.cli.output import emit
+
+if TYPE_CHECKING:
+    from mailweir.services.settings import Settings
+
+__all__ = ["app", "word_about"]
+
+app = typer.Typer(help="Correct decisions, and see what became of it.", no_args_is_help=True)
+
+
+@app.command()
+def send(
+    decision: Annotated[
+        str, typer.Argument(metavar="DECISION.json | -", help="A decision as consumed, or - for standard input.")
+    ],
+    *,
+    person: Annotated[str, typer.Option(metavar="ID", help="Opaque id of who says it.")],
+    head: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HEAD=LABEL", help="The right label of a head; again for each. HEAD alone: right as it is."
+        ),
+    ] = None,
+    next_action: Annotated[
+        list[str] | None, typer.Option(metavar="LABEL", help="One of the right next actions; again for each.")
+    ] = None,
+    origin: Annotated[str, typer.Option(help="human, rule or implicit.")] = "human",
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="PARTITION:OFFSET", help="Where the decision was read: spares the agent a search."),
+    ] = None,
+    withdraws: Annotated[str | None, typer.Option(metavar="ID", help="Takes an earlier feedback back.")] = None,
+) -> None:
+    """Send a correction of a decision onto mail.feedback.
+
+    Prints the feedback as JSON with its id, which a withdrawal names.
+
+    [bold]mailweir watch --json --count 1 | mailweir feedback send - --person u-17 --head category=work[/]
+
+    Exit codes: 0 sent; 1 the broker went away; 2 the decision cannot be read, a label is unknown, no broker or no topic.
+    """
+    settings = client_settings()
+    try:
+        about = Decision.decode(_read(decision))
+        source = None if at is None else _place(at, settings.topic_name(CLASSIFIED.name))
+        said = word_about(about, person, head or (), tuple(next_action) if next_action else None, _origin(origin))
+        word = Feedback.model_validate(said.model_dump() | {"decision_source": source, "withdraws": withdraws})
+    except RecordError as error:
+        raise InputError(f"{decision}: {error.message}") from error
+    except ValidationError as error:
+        options = ", ".join(f"--{item['loc'][0]}" for item in error.errors())
+        raise InputError(f"{options} has a value that cannot be: {error.errors()[0]['msg']}") from error
+    asyncio.run(_publish(settings, word))
+    emit({"feedback_id": word.event_id, **word.model_dump(mode="json")})
+
+
+@app.command()
+def show(
+    *,
+    ledger: Annotated[
+        str | None, typer.Option(metavar="URI", help="Folder or object store; else that of the settings.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=0, help="The latest so many rows.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON for scripts.")] = False,
+) -> None:
+    r"""Show what the ledger holds: counts and the latest rows, without any text of a mail.
+
+    Needs [bold]pip install 'mailweir\[feedback]'[/].
+
+    Exit codes: 0 shown, also where nothing is there yet; 1 the ledger cannot be reached; 2 a file in it is no part of it.
+    """
+    from mailweir.schemas.errors import SetupError
+
+    try:
+        from mailweir.services.cli.ledger_view import look, print_view
+    except ImportError as error:
+        raise SetupError(f"the ledger needs a package ({error}): pip install 'mailweir[feedback]'") from error
+    view = look(client_settings(ledger=ledger).ledger, limit)
+    if as_json:
+        emit(view.json())
+    else:
+        print_view(view)
+
+
+def word_about(
+    decision: Decision,
+    person: str,
+    heads: Sequence[str],
+    next_actions: tuple[str, ...] | None,
+    origin: Origin = "human",
+) -> Feedback:
+    """A feedback that carries the decision's lineage; `heads` are HEAD=LABEL, or HEAD alone for one that is right.
+
+    Raises:
+        InputError: the decision names no place of its mail, or a head of which nothing is said has no label.
+        UnknownLabel: the decision's taxonomy has no such head or label.
+    """
+    if decision.source is None:
+        raise InputError("the decision does not say where its mail lies: it was not made from Kafka")
+    return Feedback(
+        decision_id=decision.decision_id,
+        email_id=decision.email_id,
+        source=decision.source,
+        model=decision.model,
+        taxonomy=decision.taxonomy,
+        heads=dict(_correction(decision, said) for said in heads),
+        next_actions=next_actions,
+        person=person,
+        origin=origin,
+        given_at=utc_now(),
+    )
+
+
+def _correction(decision: Decision, said: str) -> tuple[str, Correction]:
+    name, _, label = said.partition("=")
+    made = decision.heads.get(name)
+    if not label and made is None:
+        raise InputError(f"{said}: the decision has no such head; it has {', '.join(decision.heads)}")
+    chosen = label or (made.label if made else "")
+    return name, Correction(label=chosen, confirmed=made is not None and chosen == made.label)
+
+
+def _origin(said: str) -> Origin:
+    if said not in ("human", "rule", "implicit"):
+        raise InputError(f"--origin is human, rule or implicit, not {said}")
+    return said  # type: ignore[return-value]
+
+
+def _place(said: str, topic: str) -> Coordinates:
+    partition, colon, offset = said.partition(":")
+    if not (colon and partition.isdecimal() and offset.isdecimal()):
+        raise InputError(f"{said} is no PARTITION:OFFSET such as 3:17", place=said)
+    return Coordinates(topic=topic, partition=int(partition), offset=int(offset))
+
+
+def _read(source: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+    except OSError as error:
+        raise InputError(f"{source}: {error.strerror}", path=source) from error
+
+
+async def _publish(settings: Settings, word: Feedback) -> None:
+    from mailweir.services.stream import KafkaBus, Outgoing
+    from mailweir.services.topics import require
+
+    await require(settings, (FEEDBACK,))
+    headers: Any = event_headers(word, "client", child_traceparent(trace_id(word.email_id), "client", word.event_id))
+    sink = KafkaBus(settings).sink()
+    await sink.start()
+    try:
+        await sink.send([Outgoing(settings.topic_name(FEEDBACK.name), word.email_id.encode(), word.encode(), headers)])
+    finally:
+        await sink.stop()

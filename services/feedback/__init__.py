@@ -1,0 +1,1 @@
+"""The feedback agent: `mail.feedback` becomes rows of the ledger, and these become shards."""

@@ -1,0 +1,71 @@
+"""The figures of a shard, read from its file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from mailweir.schemas.errors import DependencyError, InputError
+from mailweir.schemas.events import ShardClosed
+from mailweir.services.retrain.counts import ShardCounts, Tally
+
+if TYPE_CHECKING:
+    from mailweir.models.feedback import FeedbackRow
+
+__all__ = ["count_rows", "count_shard"]
+
+
+def count_shard(shard: ShardClosed) -> ShardCounts:
+    """The figures of a shard. Blocking; needs the packages of [feedback].
+
+    Raises:
+        DependencyError: the store is away.
+        InputError: the file is gone, or not the one that was announced, or no shard.
+    """
+    from mailweir.models.feedback import last_words, read_rows
+
+    data = _read(shard.uri)
+    if hashlib.sha256(data).hexdigest() != shard.sha256:
+        raise InputError(f"{shard.uri} is not the file that was announced: its hash differs", shard_id=shard.shard_id)
+    return count_rows(last_words(read_rows(data, shard.uri)))
+
+
+def _read(uri: str) -> bytes:
+    import fsspec
+
+    try:
+        with fsspec.open(uri, "rb") as file:
+            return bytes(file.read())
+    except FileNotFoundError as error:
+        raise InputError(f"{uri} is gone", path=uri) from error
+    except Exception as error:  # each store raises its own kinds; only a missing file is final
+        raise DependencyError(f"cannot read {uri}: {type(error).__name__}") from error
+
+
+def count_rows(rows: Iterable[FeedbackRow]) -> ShardCounts:
+    """The figures of last words. Pure."""
+    words = [row for row in rows if row.origin == "human"]
+    verdicts = [verdict for row in words for verdict in _verdicts(row)]
+    labels: dict[str, Tally] = defaultdict(Tally)
+    for label, good, _ in verdicts:
+        labels[label] += Tally(int(good), int(not good))
+    times = [row.given_at for row in words]
+    right = sum(good for _, good, _ in verdicts)
+    return ShardCounts(
+        human=len(words),
+        heads=Tally(right, len(verdicts) - right),
+        expected=sum(probability for _, _, probability in verdicts),
+        labels=dict(labels),
+        first_at=min(times, default=None),
+        last_at=max(times, default=None),
+    )
+
+
+def _verdicts(row: FeedbackRow) -> Iterable[tuple[str, bool, float]]:
+    """Per head that was judged: the label that is right, whether it was decided, and how sure the model was of its own."""
+    for head, correction in row.corrected.heads.items():
+        decided = row.decided.heads.get(head)
+        if decided is not None:
+            yield f"{head}/{correction.label}", decided.label == correction.label, decided.probability

@@ -1,0 +1,128 @@
+"""The trigger: reads what happened, judges, and asks for a run or says why not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+
+from mailweir.schemas.errors import DependencyError
+from mailweir.schemas.events import RetrainRequested, utc_now
+from mailweir.services.app import Host, Part
+from mailweir.services.retrain.counts import CountShard
+from mailweir.services.retrain.evidence import CountedShard, Counter, gather
+from mailweir.services.retrain.policy import Verdict, judge
+from mailweir.services.retrain.reader import HistoryReader
+from mailweir.services.retrain.request import Champion, record_of, request_run
+from mailweir.services.retrain.rules import Limits
+from mailweir.services.telemetry import logger
+
+__all__ = ["STAGE", "Trigger"]
+
+log = logger(__name__)
+
+STAGE = "retrain"
+
+
+class Trigger(Part):
+    """Judges when a shard closes, and from time to time. Decides nothing before it has read both topics to their ends."""
+
+    abstract = False
+
+    def __init__(
+        self,
+        host: Host,
+        count: CountShard,
+        champion: Callable[[], Champion],
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        super().__init__()
+        self._host = host
+        self._limits = Limits.of(host.settings)
+        self._reader = HistoryReader.of(host.stream, self._limits.timeout)
+        self._sink = host.stream.sink()
+        self._counter = Counter(count)
+        self._champion = champion
+        self._clock = clock
+        self._turn = asyncio.Lock()  # one judgement at a time: the next must see what the last one asked for
+        self._said: tuple[str, ...] = ()  # why the last one refused: a line is logged when that changes
+
+    async def on_start(self) -> None:
+        """Connect the producer."""
+        self._champion()  # a bundle that cannot be read is said at the start
+        await self._sink.start()
+
+    async def on_stop(self) -> None:
+        """Disconnect."""
+        await asyncio.gather(self._sink.stop(), self._reader.stop())
+
+    async def consider(self) -> Verdict:
+        """Judge now. A run that is called for is asked for before this returns.
+
+        Raises:
+            DependencyError: broker or store are away; nothing was decided.
+        """
+        async with self._turn:
+            history = await self._reader.catch_up()
+            champion, now = self._champion(), self._clock()
+            evidence, shards = await asyncio.to_thread(gather, history, self._counter, champion, now)
+            verdict = judge(evidence, self._limits)
+            self._measure(evidence.fresh.human, open_run=evidence.open_run is not None)
+            if not verdict.run:
+                self._refuse(verdict)
+                return verdict
+            after = history.last.request.run_id if history.last else ""
+            await self._ask(_request(champion, shards, after, verdict, now), verdict)
+            return verdict
+
+    async def _ask(self, request: RetrainRequested, verdict: Verdict) -> None:
+        await self._sink.send([record_of(request, self._host.settings.topic_prefix)])
+        self._said = ()
+        self._host.metrics.retrain_open.set(1)
+        for code in verdict.codes:
+            self._host.metrics.retrain_requests.labels(code).inc()
+        log.info(
+            "retrain_requested",
+            run_id=request.run_id,
+            reasons=verdict.codes,
+            why=request.cause,
+            shards=len(request.shards),
+            champion=request.champion.version,
+        )
+
+    def _refuse(self, verdict: Verdict) -> None:
+        for code in verdict.codes:
+            self._host.metrics.retrain_refusals.labels(code).inc()
+        tell = log.info if verdict.codes != self._said else log.debug
+        tell("retrain_refused", reasons=verdict.codes, why=verdict.reason)
+        self._said = verdict.codes
+
+    def _measure(self, new_labels: int, *, open_run: bool) -> None:
+        metrics = self._host.metrics
+        metrics.retrain_open.set(open_run)
+        metrics.retrain_new_labels.set(new_labels)
+        metrics.retrain_unreadable.set(len(self._counter.unreadable))
+
+    @Part.task
+    async def _look(self) -> None:
+        """Time alone can call for a run: an interval that is over, a run that was given up, a manual one that ended."""
+        while not self.should_stop:
+            await self.sleep(self._host.settings.retrain_look_seconds)
+            if self._is_ours() and not self.should_stop:
+                await self._try()
+
+    async def _try(self) -> None:
+        try:
+            await self.consider()
+        except DependencyError as error:
+            log.warning("dependency_away", stage=STAGE, step="look", error=error.message)
+
+    def _is_ours(self) -> bool:
+        """Whether this worker reads the shards; another of the group only stands by."""
+        return any(reader.progress.partitions for reader in self._host.stream.readers if reader.plan.stage == STAGE)
+
+
+def _request(
+    champion: Champion, shards: list[CountedShard], after: str, verdict: Verdict, now: datetime
+) -> RetrainRequested:
+    return request_run(champion, [one.shard for one in shards], after, verdict.reason, "policy", now)

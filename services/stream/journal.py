@@ -1,0 +1,81 @@
+"""A topic read from its beginning, again and again up to its end, by a consumer without a group."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from mailweir.schemas.errors import DependencyError
+from mailweir.services.settings import Settings
+from mailweir.services.stream.connection import client_options, close, failure
+from mailweir.services.stream.message import record_of
+from mailweir.services.stream.record import Record
+
+__all__ = ["KafkaJournal"]
+
+_PULL_MS = 500
+_PATIENCE_S = 30.0  # for all that is new; what a state is made of is small, and a broker that is away must be said so
+
+
+class KafkaJournal:
+    """Connects when it is first read; a consumer that failed is replaced and reads on where the last one was."""
+
+    def __init__(self, settings: Settings, topic: str) -> None:
+        self._settings = settings
+        self._topic = topic
+        self._consumer: AIOKafkaConsumer | None = None
+        self._next: dict[TopicPartition, int] = {}  # offset to read next
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            await close(consumer.stop())
+
+    async def rest(self) -> list[Record]:
+        """Everything from where the last call ended, at first from the beginning, up to the end as it is now."""
+        found: dict[TopicPartition, list[Record]] = {}
+        positions = dict(self._next)
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                await self._read(await self._connected(), found, positions)
+        except TimeoutError as error:
+            await self.stop()
+            raise DependencyError(f"{self._topic} was not read to its end within {_PATIENCE_S:.0f} s") from error
+        except (KafkaError, OSError) as error:
+            await self.stop()
+            raise failure(f"read {self._topic}", error) from error
+        self._next = positions  # only now: a call that failed is done again from the same place
+        return [record for place in sorted(found) for record in found[place]]
+
+    async def _read(
+        self,
+        consumer: AIOKafkaConsumer,
+        found: dict[TopicPartition, list[Record]],
+        positions: dict[TopicPartition, int],
+    ) -> None:
+        places = sorted(consumer.assignment())
+        ends = await consumer.end_offsets(places)
+        for place in places:
+            consumer.seek(place, max(positions.get(place, 0), (await consumer.beginning_offsets([place]))[place]))
+        while any([await consumer.position(place) < ends[place] for place in places]):
+            for place, messages in (await consumer.getmany(*places, timeout_ms=_PULL_MS)).items():
+                found.setdefault(place, []).extend(map(record_of, messages))
+        for place in places:
+            positions[place] = await consumer.position(place)
+
+    async def _connected(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            consumer = AIOKafkaConsumer(
+                self._topic,  # without a group: all its partitions
+                group_id=None,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                isolation_level="read_committed",
+                **client_options(self._settings, "journal"),
+            )
+            self._consumer = consumer  # also if it does not get connected: `stop` closes it
+            await consumer.start()
+        return self._consumer

@@ -1,0 +1,113 @@
+"""A word, its decision and its mail: what does not fit together is refused, what does becomes a row."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from loop import decided, mail, word
+
+from mailweir.schemas.errors import InvalidEvent, OtherTaxonomy, RecordError, UnknownDecision
+from mailweir.schemas.events import Coordinates, Correction, EntityMark, ModelRef, TaxonomyRef
+from mailweir.services.feedback.join import check, joined, says_nothing, withdrawal
+from mailweir.services.feedback.marks import moved
+from mailweir.services.feedback.redaction import UNREDACTED, Redaction
+
+PLACE = Coordinates(topic="mail.feedback", partition=2, offset=41)
+MAIL = mail(7)
+DECISION = decided(MAIL, Coordinates(topic="mail.parsed", partition=0, offset=7))
+CODE = EntityMark(type="po_number", text="PO-00007", field="body", start=12, end=20)
+DAY = EntityMark(type="deadline", text="Friday", field="body", start=45, end=51)
+
+
+def _stars(text: str, kinds: frozenset[str], language: str) -> str:
+    assert (kinds, language) == ({"phone"}, "en")
+    return re.sub(r"\+[\d ]+\d", "[PHONE]", text)
+
+
+def test_a_word_becomes_a_row_with_the_text_that_the_model_saw() -> None:
+    """The mail's fields, the decision as made, what was said, and where it lies."""
+    said = word(DECISION, entities_added=(DAY,), entities_removed=(CODE,), next_actions=("process_order",))
+    check(said, DECISION, MAIL)
+    made = joined(said, PLACE, DECISION, MAIL, UNREDACTED)
+    assert made.place == ("mail.feedback", 2, 41)
+    assert (made.subject, made.sender_domain, made.mailbox, made.body) == (
+        "Order 7",
+        "customer.example",
+        "sales",
+        MAIL.body,
+    )
+    assert (made.feedback_id, made.language, made.redaction) == (said.event_id, "en", ())
+    assert made.decided.heads["category"].model_dump() == {"label": "work", "probability": 0.91}
+    assert made.decided.entities == made.corrected.entities_removed == (CODE,)
+    assert made.corrected.heads == {"category": Correction(label="finance")}
+    assert (made.corrected.next_actions, made.corrected.entities_added) == (("process_order",), (DAY,))
+
+
+def test_redaction_takes_text_out_and_moves_the_marks() -> None:
+    """The kinds are named, and every mark stands where its text is now."""
+    said = word(DECISION, entities_added=(DAY,))
+    made = joined(said, PLACE, DECISION, MAIL, Redaction(_stars, frozenset({"phone"})))
+    assert made.body == "Please ship PO-00007 to [PHONE] by Friday."
+    assert made.redaction == ("phone",)
+    marks = [*made.decided.entities, *made.corrected.entities_added]
+    assert [mark.text for mark in marks] == ["PO-00007", "Friday"]
+    assert all(made.body[mark.start : mark.end] == mark.text for mark in marks)
+
+
+def test_a_mark_whose_text_was_taken_out_is_left_out() -> None:
+    """Also where the same text stood twice and one of them went: which one was meant could only be guessed."""
+    before = {"subject": "", "body": "call 123, 123 or 77"}
+    marks = [
+        EntityMark(type="po_number", text=text, field="body", start=start, end=start + len(text))
+        for text, start in (("123", 5), ("123", 10), ("77", 17))
+    ]
+    kept = moved(marks, before, {"subject": "", "body": "call [X], 123 or 77"})  # type: ignore[arg-type]
+    assert [(mark.text, mark.start) for mark in kept] == [("77", 17)]
+    assert moved(marks, before, before) == tuple(marks)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "message"),
+    [
+        ({"decision_id": "f" * 64}, UnknownDecision, "is not about mail"),
+        ({"email_id": "f" * 64}, UnknownDecision, "is not about mail"),
+        ({"taxonomy": TaxonomyRef(name="task", version=1), "heads": {}}, OtherTaxonomy, "the decision is in email 1"),
+        ({"model": ModelRef(name="email", version="9")}, InvalidEvent, "model: not the one"),
+        ({"heads": {"category": Correction(label="spam", confirmed=True)}}, InvalidEvent, "another label"),
+        ({"heads": {"intent": Correction(label="complaint", confirmed=True)}}, InvalidEvent, "another label"),
+        ({"entities_added": (DAY.model_copy(update={"start": 44}),)}, InvalidEvent, "another text from 44 to 51"),
+        ({"entities_added": (DAY.model_copy(update={"text": "", "end": 45}),)}, InvalidEvent, "another text"),
+        ({"entities_removed": (DAY,)}, InvalidEvent, "the decision has no deadline there"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused_with_its_cause(
+    changes: dict[str, Any], kind: type[RecordError], message: str
+) -> None:
+    """Nothing is guessed, and no text of the mail is in the message."""
+    with pytest.raises(kind, match=message) as caught:
+        check(word(DECISION, **changes), DECISION, MAIL)
+    assert "Friday" not in caught.value.message
+
+
+def test_confirming_the_decisions_own_label_is_right() -> None:
+    """With the mark or without it."""
+    for confirmed in (True, False):
+        check(word(DECISION, heads={"category": Correction(label="work", confirmed=confirmed)}), DECISION, MAIL)
+
+
+def test_a_mere_withdrawal_has_neither_text_nor_decision() -> None:
+    """It says nothing but what it takes back."""
+    back = word(DECISION, heads={}, withdraws="a" * 64)
+    assert says_nothing(back)
+    assert not says_nothing(word(DECISION))
+    assert not says_nothing(word(DECISION, heads={}, next_actions=()))
+    made = withdrawal(back, PLACE)
+    assert (made.body, made.subject, made.corrected.empty, made.withdraws) == ("", "", True, "a" * 64)
+
+
+def test_times_are_kept_to_the_millisecond() -> None:
+    """What Parquet keeps of them; a microsecond more would not come back."""
+    late = word(DECISION).given_at.replace(microsecond=123_456)
+    assert withdrawal(word(DECISION, given_at=late), PLACE).given_at.microsecond == 123_000
