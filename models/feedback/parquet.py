@@ -100,7 +100,7 @@ def offsets(data: bytes, name: str) -> Sequence[int]:
 
 
 def _table(data: bytes, columns: Sequence[str] | None = None) -> pa.Table:
-    """Read on this thread alone: a process that ends while threads of Arrow begin aborts (seen once in 20 short commands)."""
+    """Read on this thread alone: a process that ends while threads of Arrow begin aborts (seen once, in a short command)."""
     return pq.ParquetFile(pa.BufferReader(data), pre_buffer=False).read(columns=columns, use_threads=False)
 
 

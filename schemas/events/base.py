@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 import orjson
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -31,6 +32,11 @@ def _to_utc(value: Any) -> Any:
     return value.astimezone(UTC) if isinstance(value, datetime) and value.tzinfo else value
 
 
+def _to_milliseconds(value: datetime) -> datetime:
+    """What is written has no more: ids that follow from a time must be the same before and after."""
+    return value.replace(microsecond=value.microsecond // 1_000 * 1_000)
+
+
 def _iso_milliseconds(value: datetime) -> str:
     return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -38,10 +44,11 @@ def _iso_milliseconds(value: datetime) -> str:
 UtcTime = Annotated[
     AwareDatetime,
     BeforeValidator(_to_utc),
+    AfterValidator(_to_milliseconds),
     PlainSerializer(_iso_milliseconds, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
-"""An aware time; written as RFC 3339 in UTC with milliseconds."""
+"""An aware time to the millisecond; written as RFC 3339 in UTC."""
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 """A calibrated probability, 0 to 1."""

@@ -98,7 +98,6 @@ def joined(
 
 def withdrawal(feedback: Feedback, place: Coordinates) -> FeedbackRow:
     """The row of a word without text and decision: all that a mere withdrawal has."""
-    given = feedback.given_at
     return FeedbackRow(
         topic=place.topic,
         partition=place.partition,
@@ -108,7 +107,7 @@ def withdrawal(feedback: Feedback, place: Coordinates) -> FeedbackRow:
         email_id=feedback.email_id,
         person=feedback.person,
         origin=feedback.origin,
-        given_at=given.replace(microsecond=given.microsecond // 1_000 * 1_000),
+        given_at=feedback.given_at,
         withdraws=feedback.withdraws,
         taxonomy_name=feedback.taxonomy.name,
         taxonomy_version=feedback.taxonomy.version,

@@ -105,9 +105,3 @@ def test_a_mere_withdrawal_has_neither_text_nor_decision() -> None:
     assert not says_nothing(word(DECISION, heads={}, next_actions=()))
     made = withdrawal(back, PLACE)
     assert (made.body, made.subject, made.corrected.empty, made.withdraws) == ("", "", True, "a" * 64)
-
-
-def test_times_are_kept_to_the_millisecond() -> None:
-    """What Parquet keeps of them; a microsecond more would not come back."""
-    late = word(DECISION).given_at.replace(microsecond=123_456)
-    assert withdrawal(word(DECISION, given_at=late), PLACE).given_at.microsecond == 123_000

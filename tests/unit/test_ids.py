@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
 
@@ -161,6 +162,15 @@ def test_mailbox_of_json_mail_counts_once() -> None:
     """The id is that of the mailbox it ends up in, whether the record's key or the mail itself names it."""
     keyed, named = RawEmail(body="x"), RawEmail(body="x", mailbox="sales")
     assert keyed.email_id("sales") == named.email_id("sales") == named.event_id
+
+
+def test_a_feedback_has_one_id_before_and_after_it_was_written() -> None:
+    """A clock gives microseconds, the value on the topic has milliseconds: who sent it must know it by the same id."""
+    stored = json.loads((GOLDEN / "feedback.json").read_text())
+    sent = Feedback.from_json(stored | {"given_at": "2026-03-02T11:00:00.123987Z"})
+    assert Feedback.decode(sent.encode()).event_id == sent.event_id
+    made = Feedback(**{**dict(sent), "given_at": datetime(2026, 3, 2, 11, 0, 0, 123_987, tzinfo=UTC)})
+    assert (made.given_at.microsecond, made.event_id) == (123_000, sent.event_id)
 
 
 def test_a_feedback_id_tells_words_apart() -> None:
