@@ -13,12 +13,11 @@ LOGIN = {"AWS_ACCESS_KEY_ID": "tester", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_
 
 @contextmanager
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The URI of an empty bucket; skips where the server's packages are not installed."""
-    pytest.importorskip("s3fs", reason="S3: pip install s3fs 'moto[s3,server]'")
-    server_of = pytest.importorskip("moto.server", reason="S3: pip install s3fs 'moto[s3,server]'")
+    """The URI of an empty bucket."""
     import fsspec
+    from moto.server import ThreadedMotoServer
 
-    server = server_of.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     for name, value in (LOGIN | {"AWS_ENDPOINT_URL": f"http://{host}:{port}"}).items():

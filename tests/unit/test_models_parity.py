@@ -63,7 +63,6 @@ def test_our_graph_gives_the_vectors_of_the_graph_of_optimum(
     tmp_path: Path, encoder: Encoder, mails: list[Ids]
 ) -> None:
     """The same network through optimum's exporter: token by token within 1e-4."""
-    pytest.importorskip("optimum.exporters.onnx")
     ours = our_vectors(encoder, mails, tmp_path / "m.onnx")
     for mine, theirs in zip(ours, optimum_vectors(encoder, mails), strict=True):
         np.testing.assert_allclose(mine, theirs, atol=1e-4)
