@@ -114,7 +114,7 @@ class _Trials:
             self._keep(kept)
         return _Tried(kept["minutes"], self._unpacked(kept, shape))
 
-    def _unpacked(self, kept: Mapping[str, Any], shape: tuple[int, int]) -> Bits:
+    def _unpacked(self, kept: dict[str, Any], shape: tuple[int, int]) -> Bits:
         """What a kept trial answered; a line that was cut short would otherwise count as answers of 0."""
         try:
             packed = np.frombuffer(base64.b64decode(kept["answers"], validate=True), np.uint8)
