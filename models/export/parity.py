@@ -1,6 +1,6 @@
 """Does the served graph answer like the reference, and the same whatever stands beside a mail?"""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,9 @@ from mailweir.models.runtime.graph import Graph, Ids
 
 Numbers = NDArray[np.float64]
 
+Decided = Callable[[Floats], NDArray[np.bool_]]
+"""From (mails, all labels side by side) logits to which labels are given."""
+
 _MIXED = 2048  # tokens: padded groups of very unequal mails
 
 
@@ -19,7 +22,7 @@ class Invariance:
     """How far a mail's logits move with its neighbours in the batch."""
 
     largest: float  # largest difference of a logit
-    flips: int  # answers that changed
+    flips: int  # labels that came or went
     mails: int
 
 
@@ -33,7 +36,7 @@ def cell_agreement(reference: Numbers, served: Numbers, limits: Numbers) -> floa
     return float(((reference >= limits) == (served >= limits)).mean())
 
 
-def invariance(graph: Graph, mails: Sequence[Ids], heads: Sequence[str]) -> Invariance:
+def invariance(graph: Graph, mails: Sequence[Ids], heads: Sequence[str], decided: Decided) -> Invariance:
     """Every mail alone against mixed padded batches, in order, reversed and beside a far longer one."""
     alone = _logits(graph, mails, heads, budget=1)
     longest = max(mails, key=len)
@@ -43,7 +46,7 @@ def invariance(graph: Graph, mails: Sequence[Ids], heads: Sequence[str]) -> Inva
         np.concatenate([_beside(graph, mail, longest, heads) for mail in mails]),
     )
     largest = max(float(np.abs(alone - other).max()) for other in others)
-    flips = sum(_flips(graph, alone, other, heads) for other in others)
+    flips = sum(int((decided(alone) != decided(other)).sum()) for other in others)
     return Invariance(largest, flips, len(mails))
 
 
@@ -57,13 +60,3 @@ def _logits(graph: Graph, mails: Sequence[Ids], heads: Sequence[str], budget: in
 
 def _beside(graph: Graph, mail: Ids, longest: Ids, heads: Sequence[str]) -> Floats:
     return _logits(graph, [mail, longest], heads, budget=2 * len(longest))[:1]
-
-
-def _flips(graph: Graph, alone: Floats, other: Floats, heads: Sequence[str]) -> int:
-    count, offset = 0, 0
-    for head in heads:
-        width = int(str(graph.outputs[head][-1]))
-        part = slice(offset, offset + width)
-        count += int((alone[:, part].argmax(axis=1) != other[:, part].argmax(axis=1)).sum())
-        offset += width
-    return count

@@ -112,8 +112,17 @@ class _Trials:
         if kept is None:
             kept = {"key": key, "options": one.written} | _packed(_try(run, ready, subset, one, effort))
             self._keep(kept)
-        bits = np.unpackbits(np.frombuffer(base64.b64decode(kept["answers"]), np.uint8), count=shape[0] * shape[1])
-        return _Tried(kept["minutes"], bits.reshape(shape))
+        return _Tried(kept["minutes"], self._unpacked(kept, shape))
+
+    def _unpacked(self, kept: dict[str, Any], shape: tuple[int, int]) -> Bits:
+        """What a kept trial answered; a line that was cut short would otherwise count as answers of 0."""
+        try:
+            packed = np.frombuffer(base64.b64decode(kept["answers"], validate=True), np.uint8)
+        except (ValueError, TypeError) as error:
+            raise _broken(self._file, self._lines.index(kept) + 1) from error
+        if len(packed) != -(-shape[0] * shape[1] // 8):
+            raise _broken(self._file, self._lines.index(kept) + 1)
+        return np.unpackbits(packed, count=shape[0] * shape[1]).reshape(shape)
 
     def _keep(self, line: dict[str, Any]) -> None:
         self._lines.append(line)
@@ -132,7 +141,11 @@ def _line(file: Path, number: int, text: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(text)
         return {name: found[name] for name in ("key", "options", "minutes", "answers")}
     except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise InputError(f"{file}:{number} is no trial: delete the line, or the file to start anew") from error
+        raise _broken(file, number) from error
+
+
+def _broken(file: Path, number: int) -> InputError:
+    return InputError(f"{file}:{number} is no trial: delete the line, or the file to start anew")
 
 
 def _packed(tried: _Tried) -> dict[str, Any]:

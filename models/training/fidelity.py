@@ -48,6 +48,18 @@ def same_answers(spec: HeadSpec, before: Floats, after: Floats) -> float:
     return cell_agreement(calibrate(before, spec), calibrate(after, spec), _limits(spec))
 
 
+def given_labels(logits: Floats, specs: Sequence[HeadSpec]) -> np.ndarray[Any, Any]:
+    """(mails, labels of all heads side by side): the likeliest of a head of one, those above their threshold of a head of many."""
+    ends = np.cumsum([len(spec.labels) for spec in specs])[:-1]
+    return np.concatenate([_given(part, spec) for part, spec in zip(np.split(logits, ends, 1), specs, strict=True)], 1)
+
+
+def _given(logits: Floats, spec: HeadSpec) -> np.ndarray[Any, Any]:
+    if spec.kind == "one":
+        return np.asarray(np.eye(len(spec.labels), dtype=bool)[logits.argmax(axis=1)])
+    return np.asarray(calibrate(logits, spec) >= _limits(spec))
+
+
 def _steps(one: Answered, tables: Mapping[str, Floats], rows: np.ndarray[Any, Any]) -> dict[str, Any]:
     scores = {form: _f1(one.question, one.spec, logits, rows) for form, logits in tables.items()}
     return {

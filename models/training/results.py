@@ -14,7 +14,7 @@ from mailweir.models.runtime.graph import Graph
 from mailweir.models.training.answer import Answered, Fitted
 from mailweir.models.training.baselines import majority, word_counts
 from mailweir.models.training.evaluate import ALL, figures
-from mailweir.models.training.fidelity import same_answers, slice_parity
+from mailweir.models.training.fidelity import given_labels, same_answers, slice_parity
 from mailweir.models.training.heads import Mask
 from mailweir.models.training.measure import macro_f1
 from mailweir.models.training.prepare import Prepared, row_input
@@ -66,9 +66,11 @@ def _forms(run: Run, ready: Prepared, fitted: Fitted, model: Path, rows: Mask) -
 
 
 def graph_invariance(model: Path, ready: Prepared, answered: Sequence[Answered]) -> dict[str, Any]:
-    """How far answers move with the neighbours in a batch."""
-    names = [a.question.name for a in answered]
-    found = invariance(Graph(model, ready.vocabulary.padding), ready.mails[-_INVARIANCE_MAILS:], names)
+    """How far answers move with the neighbours in a batch, on mails of all authors: the corpus stands in their order."""
+    chosen = np.linspace(0, len(ready.mails) - 1, min(_INVARIANCE_MAILS, len(ready.mails))).astype(int)
+    graph, names = Graph(model, ready.vocabulary.padding), [a.question.name for a in answered]
+    specs = [a.spec for a in answered]
+    found = invariance(graph, [ready.mails[row] for row in chosen], names, lambda logits: given_labels(logits, specs))
     return {"mails": found.mails, "flips": found.flips, "largest_logit_difference": found.largest}
 
 

@@ -59,17 +59,20 @@ def comparison(bench: Bench, systems: Systems, rows: Mask) -> dict[str, Any]:
 
 
 def gate(bench: Bench, systems: Systems) -> tuple[str, tuple[str, ...]]:
-    """`ONE` or `TRM`, and the heads that its first seed refines.
+    """`ONE` or `TRM`, and the heads that are refined by its first seed, which is the one that is written.
 
     More than one step only if the whole interval of their gain in mean F1 over one step is above zero, over all seeds; a head only
-    if that of the gain over the plain head is. Both on the validation authors.
+    if that of the gain over the plain head is, for the first seed and for all together. All on the validation authors.
     """
     contest = Contest(bench.lesson.questions, bench.lesson.validating)
     scores = {name: contest.scores(seeds) for name, seeds in systems.items()}
     more = interval(scores[BESIDE_ALL][MEAN] - scores[BESIDE_ONE][MEAN]).above
-    first = contest.scores(systems[BESIDE_ALL if more else BESIDE_ONE][:1])
-    gains = differences(first, scores[PLAIN])
-    return TRM if more else ONE, tuple(q.name for q in bench.lesson.questions if gains[q.name].above)
+    refined = BESIDE_ALL if more else BESIDE_ONE
+    written, every = (
+        differences(found, scores[PLAIN]) for found in (contest.scores(systems[refined][:1]), scores[refined])
+    )
+    won = (q.name for q in bench.lesson.questions if written[q.name].above and every[q.name].above)
+    return TRM if more else ONE, tuple(won)
 
 
 def halting_figures(bench: Bench, walked: Walked) -> list[dict[str, Any]]:

@@ -167,6 +167,20 @@ def test_the_surest_answers_are_counted_first() -> None:
     assert found.curve[-1] == (1.0, 0.8)
 
 
+def test_eighty_percent_are_at_least_so_many() -> None:
+    """Of nine rows eight are 80 %, not seven: the eighth surest answer, which is wrong, counts."""
+    top = np.linspace(0.95, 0.55, 9)
+    right = np.array([0, 0, 0, 0, 0, 0, 0, 1, 0])
+    assert coverage(np.column_stack([top, 1 - top]), right, 0.5).accuracy_at_80 == 0.875
+
+
+def test_neighbours_that_touch_nothing_are_no_partial_find() -> None:
+    """A find that ends where a mark of its type begins shares no letter with it."""
+    mark = EntityMark(type="amount", text="6 EUR")
+    beside = answered({}, {}, text="5 EUR 6 EUR", marks=(mark,), found=(found("amount", "5 EUR ", 0),))
+    assert entity_tallies([beside], ("amount",))[1].hits.sum() == 0
+
+
 def test_entities_to_the_letter_and_in_part() -> None:
     """One exact, one longer than marked, one of another type, one missed; a repeated text counts once."""
     text = "PO 4500 of 12 pcs, 99 EUR by Friday 5pm, again 4500"

@@ -19,7 +19,7 @@ from mailweir.models.runtime.policy import choose_many, decide_head
 from mailweir.models.text.model_input import ModelInput, compose_fields
 from mailweir.models.training.tiny import build_tiny_bundle
 from mailweir.schemas.errors import BundleError
-from mailweir.schemas.manifest import HeadSpec, Manifest
+from mailweir.schemas.manifest import HeadSpec, Manifest, ScopeSpec
 
 TEXTS = (
     "please order 12 units of XHU-00001",
@@ -227,15 +227,19 @@ def test_labels_of_many_have_their_own_thresholds() -> None:
         ({}, "en", 0.5, None),
         ({}, "en", 0.9, "abstained"),
         ({}, "other", 0.5, "language"),
-        ({"empty": True}, "other", 0.9, "empty"),
+        ({"empty": True, "density": 0.5}, "other", 0.9, "empty"),
+        ({"density": 0.5}, "other", 0.9, "language"),
+        ({"density": 0.5}, "en", 0.9, "out_of_scope"),
+        ({"density": 0.4}, "en", 0.5, None),
     ],
 )
 def test_why_a_person_should_look(
     folder: Path, changes: dict[str, object], language: str, threshold: float, cause: str | None
 ) -> None:
-    """Empty goes before an unknown language, that before an abstained head; none of them: no review."""
+    """Empty goes before an unknown language, that before what is no mail, that before an abstained head; none of them: no review."""
     heads = {"category": spec(threshold=threshold), "next_actions": spec("many")}
-    verdict = decide(scores(**changes), manifest(folder, **heads), language)
+    told = manifest(folder, **heads).model_copy(update={"scope": ScopeSpec(density=0.4, false_alarms=0.01)})
+    verdict = decide(scores(**changes), told, language)
     assert verdict.review_cause == cause
     assert verdict.needs_review is (cause is not None)
     assert [action.label for action in verdict.next_actions] == ["a"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -129,6 +130,18 @@ def test_what_is_no_trial_is_named_with_its_line(tmp_path: Path, rows: list[Mail
         compared(rows, tmp_path, "focal=2")
     with pytest.raises(InputError, match="no row is by one of: nobody"):
         compare(rows, replace(RECIPE, validation=("nobody",)), Given(checkpoints=tmp_path), [], EFFORT)
+
+
+@pytest.mark.parametrize("change", [lambda text: text[:-8], lambda text: text + "!", lambda _: None])
+def test_answers_that_were_cut_short_are_not_read_as_none(
+    first: tuple[Comparison, Path], rows: list[MailRow], tmp_path: Path, change: Callable[[str], object]
+) -> None:
+    """Fewer answers than there are mails, what is no base64, or nothing: named with the line, not taken for answers of 0."""
+    usual, other = lines(first[1])[:2]
+    other["answers"] = change(str(other["answers"]))
+    (tmp_path / KEPT).write_text("".join(f"{json.dumps(line)}\n" for line in (usual, other)))
+    with pytest.raises(InputError, match=r"compare\.jsonl:2 is no trial: delete the line"):
+        compared(rows, tmp_path, "heads_rate=0.05,adapters_rate=0.01")
 
 
 @pytest.mark.parametrize("columns", [80, 140])

@@ -56,6 +56,22 @@ def test_windows_are_no_longer_than_the_first() -> None:
     assert later_windows(read(SIZE)) == []
 
 
+def test_what_two_windows_share_is_read_where_it_is_further_inside() -> None:
+    """Of 48 shared tokens the first half is the earlier window's, the second the later one's."""
+    tokens = read(400)
+    (later,) = later_windows(tokens)
+    first = np.zeros((SIZE, 1), np.float32)
+    answers = tag_table(first, tokens, Later([(later.start, np.ones((len(later.ids) - 2, 1), np.float32))]))[:, 0]
+    assert later.start == SIZE - 1 - 48
+    assert answers[: SIZE - 1 - 24].max() == 0
+    assert answers[SIZE - 1 - 24 :].min() == 1
+
+
+def test_lists_and_logs_are_not_read_for_ever() -> None:
+    """Five windows after the first, however long the mail."""
+    assert len(later_windows(read(20_000))) == 5
+
+
 @pytest.fixture(scope="module")
 def shipped() -> Bundle:
     return Bundle.load(Path(shipped_bundle("email")))

@@ -12,6 +12,7 @@ import pytest
 from mailweir.models.training.public import PublicRow, load_public
 from mailweir.models.training.public.actions import CAPS, draw_actions
 from mailweir.models.training.public.labelled import LABELS, MOST, Annotation, read_annotations
+from mailweir.models.training.public.spam import draw_spam
 from mailweir.schemas.errors import InputError
 
 EVIDENCE = {"reply": "quote", "forward": "quote", "archive": "folder:archive", "delete": "folder:deleted"}
@@ -170,6 +171,16 @@ def test_a_row_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         InputError, match=r"labels\.jsonl:1: category has no label 'wrok'.* correct the line or drop it"
     ):
         read_annotations(tmp_path / "labels.jsonl")
+
+
+@pytest.mark.parametrize("label", ["Spam", "legit", None, 1])
+def test_a_mail_that_is_neither_spam_nor_ham_is_named(tmp_path: Path, label: object) -> None:
+    """No label is taken for one of the two by default; phishing needs none."""
+    collection(tmp_path, "lingspam", ticket("7", labels={"spam": label}))
+    with pytest.raises(InputError, match=r"lingspam: mail '7' is labelled .*, neither spam nor ham"):
+        list(draw_spam(tmp_path, "lingspam", (), 1))
+    collection(tmp_path, "nazario_phishing", ticket("8", labels={"spam": label}))
+    assert [row.allowed["category"] for row in draw_spam(tmp_path, "nazario_phishing", (), 1)] == [("spam",)]
 
 
 def test_a_damaged_archive_is_named(tmp_path: Path) -> None:

@@ -6,20 +6,26 @@ from pathlib import Path
 import numpy as np
 
 from mailweir.models.training.public.collection import CollectionRow, PublicRow, read_collection
+from mailweir.schemas.errors import InputError
 from mailweir.schemas.taxonomy import installed_taxonomy
 
+_PHISHING = "nazario_phishing"  # all of it is spam
 SPAM_SOURCES: Mapping[str, tuple[int, int]] = {
     "spamassassin": (160, 240),
     "enron_spam": (160, 200),
     "lingspam": (40, 60),
     "turkish_spam": (90, 110),
-    "nazario_phishing": (80, 0),
+    _PHISHING: (80, 0),
 }
 """Per collection, how many of its spam and of its other mail are taken. No class is one source: phishing has no ham of its own."""
 
 
 def draw_spam(folder: Path, name: str, labelled: Collection[str], seed: int) -> Iterator[PublicRow]:
-    """A draw of the collection `name`, without the ids that are `labelled` for every head already."""
+    """A draw of the collection `name`, without the ids that are `labelled` for every head already.
+
+    Raises:
+        InputError: a mail is labelled neither spam nor ham.
+    """
     rows = list(read_collection(folder, name))
     order = np.random.default_rng(seed).permutation(len(rows))
     labels = tuple(installed_taxonomy("email", 1).labels("category"))
@@ -34,4 +40,8 @@ def draw_spam(folder: Path, name: str, labelled: Collection[str], seed: int) -> 
 
 
 def _is_spam(row: CollectionRow, name: str) -> bool:
-    return name == "nazario_phishing" or row.labels.get("spam") not in ("ham", False, "0", None)
+    label = row.labels.get("spam")
+    if name != _PHISHING and label not in ("spam", "ham"):
+        message = f"{name}: mail {row.id!r} is labelled {label!r}, neither spam nor ham; correct or drop it"
+        raise InputError(message, file=name, id=row.id)
+    return name == _PHISHING or label == "spam"
