@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from importlib import util
 from pathlib import Path
 from typing import Annotated, Literal
@@ -39,6 +40,13 @@ __all__ = [
 PART, TRIAL_EPOCHS = 4, 3
 """A twelfth of a whole run's work or so; the order of options is about the same."""
 
+_TUNED = ("--public", "--checkpoints", "--set", "--search", "--compare")
+_NOT_BESIDE: Mapping[str, tuple[str, Sequence[str]]] = {
+    "--trm": ("fits over a finished bundle", (*_TUNED, "--taxonomy", "--frozen", "--track", "--base", "--layers")),
+    "--frozen": ("leaves the encoder as it is", _TUNED),
+}
+"""Option, why it stands alone, and what it leaves without effect."""
+
 Out = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Folder of the new bundle; a bundle that is there is replaced.")
 ]
@@ -52,7 +60,8 @@ Checkpoints = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Where a run that is cut off goes on from; else OUT.checkpoints.")
 ]
 TaxonomyName = Annotated[
-    Literal["email", "task"], typer.Option(help="What it decides about: mail, or tasks (a title, a description).")
+    Literal["email", "task"] | None,
+    typer.Option(help="What it decides about: mail, or tasks (a title, a description); else email."),
 ]
 Frozen = Annotated[
     bool, typer.Option("--frozen", help="Leave the encoder as it is and fit heads only: minutes, not an hour.")
@@ -132,11 +141,11 @@ def check_without_compare(out: Path | None, part: int | None, epochs: int | None
     return out
 
 
-def check_together(*, frozen: bool, trm: bool, tuned: bool, kept: bool) -> None:
-    """Options that would be without effect beside others: `tuned` those of fine-tuning, `kept` those of data and folders."""
-    if trm and (frozen or tuned or kept):
-        raise InputError(
-            "--trm fits over a finished bundle: leave out --public, --checkpoints, --frozen, --set, --search, --compare, --track, --base and --layers"
-        )
-    if frozen and tuned:
-        raise InputError("--frozen leaves nothing to tune: leave out --set, --search and --compare, or --frozen")
+def check_together(given: Mapping[str, object]) -> None:
+    """Refuse what would be without effect beside other options; `given` is what a user wrote, by the option's name."""
+    for name, (why, without) in _NOT_BESIDE.items():
+        wrong = [other for other in without if given[other]]
+        if given[name] and wrong:
+            raise InputError(f"{name} {why}: leave out {' and '.join(wrong)}")
+    if given["--taxonomy"] == "task" and given["--public"]:
+        raise InputError("--public holds mail, and --taxonomy task learns from tasks: leave out --public")
