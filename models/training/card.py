@@ -1,4 +1,4 @@
-"""The model card of a bundle, written from its manifest: no figure is typed by hand."""
+"""The model card of a bundle, written from its manifest: no figure of the bundle is typed by hand."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -53,7 +53,8 @@ def _sources(manifest: Manifest) -> Iterator[str]:
         if data["chosen_and_calibrated_on"]
         else "- Calibration: every author in turn was scored by heads that had not seen that author, on the served graph."
     )
-    yield f"- Again: `{manifest.recipe['command']}`; options, seed and versions are in the manifest."
+    refined = ", then `mailweir train --trm DIR --out DIR`" if manifest.refine else ""
+    yield f"- Again: `{manifest.recipe['command']}`{refined}; options, seed and versions are in the manifest."
 
 
 def _heads(manifest: Manifest) -> Iterator[str]:
@@ -214,10 +215,10 @@ _FOUND_BY_BOTH = (
 _MAIL_LIMITS = (
     "- German, French and Spanish have some four hundred mails together and no author of their own in the test.",
     "- Two annotators agree on priority in 87 of 100 mails and on the state in 92: no figure here can be much above.",
-    "- Deadlines are found about every second time; a bare number is often taken for the wrong kind of number.",
+    "- Deadlines are found worst, and a bare number is often taken for the wrong kind of number: see the table of entities.",
 )
 _LIMITS = (
     "- The corpus was written for this project; what other people write is different: the figures hold for unseen authors.",
     "- Abstention is meant to be used: a label below its threshold is a guess, and a person should look.",
-    "- The int8 form was measured on a processor with VNNI instructions; on others it may answer a little differently.",
+    "- The int8 form was measured on a processor with VNNI instructions; x86 processors without them run precise kernels, slower.",
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mailweir.schemas.errors import SettingsError, SetupError
+from mailweir.schemas.errors import SetupError
 from mailweir.schemas.manifest import Manifest
 from mailweir.services.cli.environment import client_settings
 from mailweir.services.cli.train_compare import option_sets, show_comparison
@@ -136,17 +136,14 @@ def _compared(recipe: Recipe, places: Places, written: Sequence[str], part: int,
 
 def _recipe(taxonomy: str | None, options: Sequence[str], layers: int | None, *, frozen: bool) -> Recipe:
     from mailweir.models.training.recipe import EMAIL, TASK
-    from mailweir.models.training.tuning import Tuning, changed
+    from mailweir.models.training.tuning import Tuning, changed, check_frozen
 
     recipe = TASK if taxonomy == "task" else EMAIL
     recipe = replace(recipe, layers=layers or recipe.layers)
     if frozen:
         return replace(recipe, tuning=None)
     tuning = changed(recipe.tuning or Tuning(), options)
-    if tuning.adapters.frozen >= recipe.layers:
-        raise SettingsError(
-            f"--set frozen={tuning.adapters.frozen}: give at most {recipe.layers - 1}: there are {recipe.layers} layers"
-        )
+    check_frozen(tuning, recipe.layers)
     return replace(recipe, tuning=tuning)
 
 
