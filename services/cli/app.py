@@ -87,7 +87,7 @@ app.add_typer(topics.app, name="topics")
 app.add_typer(kafka.app, name="kafka")
 app.add_typer(schemas.app, name="schemas")
 app.command("settings")(settings.settings)
-app.command("train")(train.train)
+app.command("train", help=train.HELP)(train.train)
 app.command("evaluate")(evaluate.evaluate)
 data.app.command("build")(data_build.build)
 data.app.command("label-history")(data_history.label_history)
@@ -97,7 +97,7 @@ app.add_typer(data.app, name="data")
 def _reflow(tree: typer.Typer) -> None:
     """Let help fill the terminal: a paragraph's lines are one text, whatever their length in the source."""
     for command in tree.registered_commands:
-        paragraphs = inspect.cleandoc(getattr(command.callback, "__doc__", "") or "").split("\n\n")
+        paragraphs = inspect.cleandoc(command.help or command.callback.__doc__ or "").split("\n\n")
         command.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
     for group in tree.registered_groups:
         if group.typer_instance:
