@@ -47,8 +47,9 @@ kill-test: setup ## 100,000 mails, 25 kills, 5 restarts of the broker (six minut
 bench: setup ## figures of the README: mails per second, CPU per stage
 	@$(PY) -m pytest tests/bench -m bench -s
 
-train: setup ## train the shipped bundle anew from models/corpus into build/bundle
-	@$(BIN)/mailweir train --out build/bundle
+train: setup ## train the email bundle anew into build/bundle; PUBLIC=DIR: with public mail, as the one that ships
+	@$(BIN)/mailweir train --out build/bundle $(if $(PUBLIC),--public '$(PUBLIC)')
+	$(BIN)/mailweir train --trm build/bundle --out build/bundle
 
 clean: ## everything that was made here
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

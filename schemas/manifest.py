@@ -53,6 +53,11 @@ class HeadSpec(Part):
         description="Share of right answers at or above the threshold that it was chosen for; null: best F1.",
     )
 
+    @property
+    def limits(self) -> tuple[float, ...]:
+        """The threshold of each label, in their order."""
+        return tuple(self.thresholds.get(label, self.threshold) for label in self.labels)
+
 
 class TagSpec(Part):
     """The tagger: which tag each of its outputs is, and its calibration."""

@@ -81,8 +81,7 @@ def measure_slices(tally: Tally, answers: Sequence[Answer]) -> Sliced:
 def given_labels(probabilities: NDArray[np.float64], spec: HeadSpec) -> NDArray[np.float64]:
     """(rows, labels): 1 where the bundle gives the label, by its own thresholds where it may give many."""
     if spec.kind == "many":
-        limits = np.array([spec.thresholds.get(label, spec.threshold) for label in spec.labels])
-        return np.asarray(probabilities >= limits, float)
+        return np.asarray(probabilities >= np.array(spec.limits), float)
     return np.asarray(np.eye(len(spec.labels))[probabilities.argmax(axis=1)])
 
 

@@ -165,8 +165,7 @@ def _surety(probabilities: Probabilities, head: HeadSpec) -> float:
     """Of the best label; of many, that all are as they are judged."""
     if head.kind == "one":
         return float(probabilities.max())
-    limits = np.array([head.thresholds.get(label, head.threshold) for label in head.labels])
-    return float(np.where(probabilities >= limits, probabilities, 1 - probabilities).prod())
+    return float(np.where(probabilities >= np.array(head.limits), probabilities, 1 - probabilities).prod())
 
 
 def read_tables(path: Path) -> LinearTables:

@@ -72,8 +72,8 @@ def choose_many(probabilities: Probabilities, spec: HeadSpec) -> tuple[NextActio
     """The labels at or above their thresholds, most probable first."""
     chosen = [
         NextAction(label=label, probability=round(float(p), _DIGITS))
-        for label, p in zip(spec.labels, probabilities, strict=True)
-        if p >= spec.thresholds.get(label, spec.threshold)
+        for label, p, limit in zip(spec.labels, probabilities, spec.limits, strict=True)
+        if p >= limit
     ]
     return tuple(sorted(chosen, key=lambda action: -action.probability))
 

@@ -1,4 +1,4 @@
-"""The model card of a bundle, written from its manifest: no figure is typed by hand."""
+"""The model card of a bundle, written from its manifest: no figure of the bundle is typed by hand."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -252,5 +252,5 @@ _TASK_LIMIT = (
 )
 _LIMITS = (
     "- Abstention is meant to be used: a label below its threshold is a guess, and a person should look.",
-    "- The int8 form was measured on a processor with VNNI instructions; on others it may answer a little differently.",
+    "- The int8 form was measured on a processor with VNNI instructions; x86 processors without them run precise kernels, slower.",
 )

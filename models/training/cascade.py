@@ -7,10 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mailweir.models.training.heads import Mask, Question
-from mailweir.models.training.measure import Numbers, macro_f1, micro_f1
+from mailweir.models.training.measure import ALL, Numbers, macro_f1, micro_f1
 from mailweir.schemas.manifest import CurvePoint, HeadSpec
 
-ALL = "all"
 ENTITIES = "entities"
 COST_LIMIT = 0.003
 """A mail stops only where this costs less F1 on any question and slice."""
@@ -118,7 +117,7 @@ def _scores(duel: Duel) -> Iterator[tuple[str, Callable[[Mask], float]]]:
 def _head_score(head: Head, rows: Mask) -> Callable[[Mask], float]:
     question, used = head.question, rows & head.question.known
     if question.kind == "many":
-        limits = np.array([head.spec.thresholds.get(label, head.spec.threshold) for label in question.labels])
+        limits = np.array(head.spec.limits)
         right, model, cheap = question.answers[used] == 1, head.model[used] >= limits, head.cheap[used] >= limits
         return lambda stops: micro_f1(right, np.where(stops[used][:, None], cheap, model))
     best, said, cheaply = question.best[used], head.model[used].argmax(axis=1), head.cheap[used].argmax(axis=1)

@@ -57,8 +57,7 @@ def answers(questions: Sequence[Question], logits: Floats, fits: Sequence[tuple[
         for fitted, judged in fits:
             known = np.where(fitted[:, None], part, np.nan)
             spec = fit_spec(question, np.asarray(known, np.float32), 0.0)
-            limits = np.array([spec.thresholds.get(label, spec.threshold) for label in question.labels])
-            table[judged] = calibrate(part[judged], spec) >= limits
+            table[judged] = calibrate(part[judged], spec) >= np.array(spec.limits)
         found[question.name] = table
     return found
 

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import Field, ValidationError
@@ -73,19 +72,6 @@ class TaskRow(Part):
     label: str
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """A row that breaks the guide, and how."""
-
-    file: str
-    line: int
-    message: str
-
-    def __str__(self) -> str:
-        """`file:line: what is wrong`."""
-        return f"{self.file}:{self.line}: {self.message}"
-
-
 def load_mails(folder: Path = FOLDER) -> list[MailRow]:
     """All mails of the corpus, a folder or one file, in the order of files and rows.
 
@@ -119,14 +105,6 @@ def load_tasks(folder: Path = FOLDER) -> list[TaskRow]:
         rows.append(row)
     _refuse_repeats(row.id for row in rows)
     return rows
-
-
-def violations(folder: Path = FOLDER) -> list[Violation]:
-    """Every break of the guide in the mails of ``folder``."""
-    found: list[Violation] = []
-    for file, line, raw in _lines(folder, tasks=False):
-        found += [Violation(file, line, problem) for problem in read_mail(raw)[1]]
-    return found
 
 
 def read_mail(raw: bytes) -> tuple[MailRow | None, list[str]]:

@@ -45,7 +45,7 @@ def same_answers(spec: HeadSpec, before: Floats, after: Floats) -> float:
     """Share of rows with the same label; of a head of many, share of labels on the same side of their threshold."""
     if spec.kind == "one":
         return agreement(before, after)
-    return cell_agreement(calibrate(before, spec), calibrate(after, spec), _limits(spec))
+    return cell_agreement(calibrate(before, spec), calibrate(after, spec), np.array(spec.limits))
 
 
 def given_labels(logits: Floats, specs: Sequence[HeadSpec]) -> np.ndarray[Any, Any]:
@@ -57,7 +57,7 @@ def given_labels(logits: Floats, specs: Sequence[HeadSpec]) -> np.ndarray[Any, A
 def _given(logits: Floats, spec: HeadSpec) -> np.ndarray[Any, Any]:
     if spec.kind == "one":
         return np.asarray(np.eye(len(spec.labels), dtype=bool)[logits.argmax(axis=1)])
-    return np.asarray(calibrate(logits, spec) >= _limits(spec))
+    return np.asarray(calibrate(logits, spec) >= np.array(spec.limits))
 
 
 def _steps(one: Answered, tables: Mapping[str, Floats], rows: np.ndarray[Any, Any]) -> dict[str, Any]:
@@ -77,10 +77,6 @@ def _f1(question: Question, spec: HeadSpec, logits: Floats, rows: np.ndarray[Any
     if not len(used):
         return 0.0
     if spec.kind == "many":
-        return micro_f1(question.answers[used] == 1, calibrate(logits[used], spec) >= _limits(spec))
+        return micro_f1(question.answers[used] == 1, calibrate(logits[used], spec) >= np.array(spec.limits))
     given = np.asarray(logits[used].argmax(axis=1), np.int64)
     return macro_f1(question.best[used], given, len(spec.labels))
-
-
-def _limits(spec: HeadSpec) -> np.ndarray[Any, Any]:
-    return np.array([spec.thresholds.get(label, spec.threshold) for label in spec.labels])

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 Numbers = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
+ALL = "all"
+"""Name of the slice that holds every row."""
+
 _BANDS = ((50, "1-50 words"), (150, "51-150 words"), (300, "151-300 words"))
 _LONGEST_BAND = "over 300 words"
 

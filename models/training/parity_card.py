@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mailweir.models.training.cascade import ALL
 from mailweir.models.training.fidelity import CHANGE, SAME
+from mailweir.models.training.measure import ALL
 
 Slices = Mapping[str, Mapping[str, Any]]
 

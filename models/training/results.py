@@ -13,10 +13,10 @@ from mailweir.models.export.weights import Floats
 from mailweir.models.runtime.graph import Graph
 from mailweir.models.training.answer import Answered, Fitted
 from mailweir.models.training.baselines import majority, word_counts
-from mailweir.models.training.evaluate import ALL, figures
 from mailweir.models.training.fidelity import given_labels, same_answers, slice_parity
+from mailweir.models.training.head_figures import figures
 from mailweir.models.training.heads import Mask
-from mailweir.models.training.measure import macro_f1
+from mailweir.models.training.measure import ALL, macro_f1
 from mailweir.models.training.prepare import Prepared, row_input
 from mailweir.models.training.split import Run
 
@@ -53,7 +53,7 @@ def _forms(run: Run, ready: Prepared, fitted: Fitted, model: Path, rows: Mask) -
     forms: dict[str, Mapping[str, Floats]] = {}
     with run.steps.step("parity of the written graph", 2 + tuned) as advance:
         if tuned:
-            from mailweir.models.training.reference import torch_logits  # torch: seconds to import
+            from mailweir.models.training.reference_graph import torch_logits  # torch: seconds to import
 
             forms["torch"] = torch_logits(fitted.encoder, heads, ready.mails, np.flatnonzero(rows))
             advance(1)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mailweir.models.training.tuning import Tuning, changed, identity
+from mailweir.models.training.tuning import Tuning, changed, check_frozen, identity
 from mailweir.schemas.errors import SettingsError
 
 USUAL = "the recipe as it is"
@@ -46,8 +46,7 @@ def _changed(usual: Tuning, text: str, layers: int) -> Tuning:
             raise SettingsError(f"--compare {text}: {name} cannot be compared: {_FIXED[name]}")
     try:
         tuning = changed(usual, parts)
+        check_frozen(tuning, layers)
     except SettingsError as error:
         raise SettingsError(f"--compare {text}: {error.message.removeprefix('--set ')}") from error
-    if tuning.adapters.frozen >= layers:
-        raise SettingsError(f"--compare {text}: give at most frozen={layers - 1}: there are {layers} layers")
     return tuning

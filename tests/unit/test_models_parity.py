@@ -18,7 +18,7 @@ from mailweir.models.training.fidelity import slice_parity
 from mailweir.models.training.heads import Question, Strength
 from mailweir.models.training.parity_card import parity_section
 from mailweir.models.training.recipe import Steps, progress_bars
-from mailweir.models.training.reference import export_reference, optimum_vectors, torch_logits, torch_vectors
+from mailweir.models.training.reference_graph import export_reference, optimum_vectors, torch_logits, torch_vectors
 from mailweir.models.training.split import Run, Split
 from mailweir.models.training.tiny import TINY, random_encoder, tiny_base
 from mailweir.models.training.train import Given, train_bundle

@@ -13,7 +13,7 @@ from scipy.sparse import csr_matrix
 
 from mailweir.models.runtime import Bundle
 from mailweir.models.training.calibrate import best_f1_threshold, fit_spec, threshold_for
-from mailweir.models.training.corpus import FOLDER, TEST_AUTHORS, load_mails, load_tasks, violations
+from mailweir.models.training.corpus import FOLDER, TEST_AUTHORS, load_mails, load_tasks
 from mailweir.models.training.heads import (
     Features,
     Question,
@@ -82,7 +82,6 @@ def two_blobs(rows: int = 60) -> tuple[Question, Features]:
 
 def test_the_corpus_follows_the_guide() -> None:
     """No row of the corpus breaks a rule that a machine can check, and both halves are of the size that the card says."""
-    assert violations() == []
     counted = re.search(r"([\d,]+) mails and (\d+) tasks", (FOLDER / "README.md").read_text())
     assert counted
     assert f"{len(load_mails()):,}" == counted[1]
@@ -116,7 +115,6 @@ def test_a_broken_row_is_named(tmp_path: Path, fields: dict[str, Any], problem: 
     with pytest.raises(InputError, match=r"rows\.jsonl:2: .*") as caught:
         load_mails(folder)
     assert problem in caught.value.message
-    assert len(violations(folder)) == 1
 
 
 def test_null_means_cannot_be_said(tmp_path: Path) -> None:

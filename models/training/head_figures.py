@@ -9,6 +9,7 @@ from mailweir.models.export.weights import Floats
 from mailweir.models.runtime.bundle import calibrate
 from mailweir.models.training.heads import Mask, Question
 from mailweir.models.training.measure import (
+    ALL,
     calibration_error,
     coverage_at,
     f1_per_label,
@@ -16,8 +17,6 @@ from mailweir.models.training.measure import (
     micro_f1,
 )
 from mailweir.schemas.manifest import HeadSpec
-
-ALL = "all"
 
 
 def figures(question: Question, logits: Floats, spec: HeadSpec, rows: Mask, languages: Sequence[str]) -> dict[str, Any]:
@@ -48,8 +47,7 @@ def one_figures(question: Question, logits: Floats, spec: HeadSpec, rows: Mask) 
 def many_figures(question: Question, logits: Floats, spec: HeadSpec, rows: Mask) -> dict[str, Any]:
     """Micro-F1 and F1 per label of a head of many, at its thresholds."""
     right = question.answers[rows] == 1
-    limits = np.array([spec.thresholds.get(label, spec.threshold) for label in spec.labels])
-    given = calibrate(logits[rows], spec) >= limits
+    given = calibrate(logits[rows], spec) >= np.array(spec.limits)
     each = {n: _short(micro_f1(right[:, i], given[:, i])) for i, n in enumerate(spec.labels) if right[:, i].any()}
     return {"rows": int(rows.sum()), "micro_f1": _short(micro_f1(right, given)), "f1": each}
 

@@ -1,4 +1,4 @@
-"""What `mailweir train` learns from: annotated rows, public collections, summaries, a base model."""
+"""Where `mailweir train` reads what it learns from, and where it keeps what it does."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ if TYPE_CHECKING:
     from mailweir.models.training.recipe import Recipe
     from mailweir.models.training.train import Given
 
-__all__ = ["Sources", "rows_of"]
+__all__ = ["Places", "rows_of"]
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
-    """The places that a user names; None for what the package brings along."""
+class Places:
+    """The places that a user names; None for what the package brings along, or for nowhere."""
 
     corpus: Path | None = None  # folder or file of annotated rows
     public: Path | None = None  # folder of collections
     base: Path | None = None  # Hugging Face folder
+    checkpoints: Path | None = None  # where a run that was cut off goes on from
+    track: Path | None = None  # folder of MLflow's store
 
     def check(self) -> None:
         """What would end the run is said before it begins."""
@@ -47,7 +49,8 @@ class Sources:
         public = load_public(self.public, recipe.seed, say=_say) if self.public else []
         references = load_references(folder, rows) if recipe.name == "email" and folder.is_dir() else {}
         named = replace(recipe, base=model.name) if model else recipe
-        return rows, named, Given(base=model, public=public, references=references)
+        given = Given(model, public, self.checkpoints, self.track, references=references)
+        return rows, named, given
 
 
 def rows_of(taxonomy: str, corpus: Path | None) -> list[MailRow]:
