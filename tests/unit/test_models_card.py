@@ -9,6 +9,7 @@ import pytest
 from mailweir.models.runtime import shipped_bundle
 from mailweir.models.runtime.integrity import MANIFEST
 from mailweir.models.training.card import model_card
+from mailweir.models.training.corpus import TASK_TEST, TASK_VALIDATION, load_tasks, tasks_as_mails
 from mailweir.schemas.manifest import CheapSpec, CurvePoint, Manifest, RefineSpec
 
 
@@ -16,14 +17,23 @@ def manifest_of(name: str) -> Manifest:
     return Manifest.model_validate_json((shipped_bundle(name) / MANIFEST).read_bytes())
 
 
-def test_tasks_make_no_claim_about_unseen_authors() -> None:
-    """Their parts are blocks by the same authors; the mails' are whole authors."""
+def test_the_split_of_tasks_is_told_as_it_is() -> None:
+    """The test is by an author of its own; validation takes blocks of an author who is fitted on; the mails' parts are whole authors."""
     tasks, mails = model_card(manifest_of("task")), model_card(manifest_of("email"))
-    assert "Split by blocks of 20 neighbours" in tasks
-    assert "the figures do not hold for unseen authors" in tasks
-    assert "Split by author:" not in tasks
-    assert "Split by author:" in mails
-    assert "the figures hold for unseen authors" in mails
+    assert (
+        "Split by author (`author-block`: 20 neighbours; validation takes blocks of an author who is fitted on" in tasks
+    )
+    assert "Split by author: fitted" in mails
+    assert all("the figures hold for unseen authors" in card for card in (tasks, mails))
+
+
+def test_nobody_of_the_test_of_tasks_is_fitted_on() -> None:
+    """Not one block of theirs; validation is of other authors."""
+    authors = {row.author for row in tasks_as_mails(load_tasks())}
+    names = {block.partition("-")[0] for block in TASK_TEST}
+    assert authors >= TASK_TEST
+    assert {author for author in authors if author.partition("-")[0] in names} == TASK_TEST
+    assert not {block.partition("-")[0] for block in TASK_VALIDATION} & names
 
 
 @pytest.mark.parametrize(
