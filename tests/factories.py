@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from mailweir.schemas.errors import RecordError
 
-Handle = Callable[[Sequence[Record]], Awaitable[Sequence[Result]]]
+Results = Sequence[Result]
+Handle = Callable[[Sequence[Record]], Awaitable[Results]]
 
 
 def settings(**changes: Any) -> Settings:

@@ -264,7 +264,7 @@ def test_the_command_judges_two_bundles(tiny: Path, tmp_path: Path) -> None:
     corpus = shipped_bundle().parents[1] / "corpus" / "oya.jsonl"
     rows = tmp_path / "rows.jsonl"
     rows.write_bytes(b"\n".join(corpus.read_bytes().splitlines()[:110]))
-    done = CliRunner().invoke(app, ["gate", str(tiny), str(tiny), str(rows), "--json"])
+    done = CliRunner().invoke(app, ["models", "gate", str(tiny), str(tiny), str(rows), "--json"])
     told = orjson.loads(done.stdout)
     assert told["reasons"] == []
     assert (told["passed"], done.exit_code) == (True, 0)
@@ -280,11 +280,11 @@ def test_the_command_judges_two_bundles(tiny: Path, tmp_path: Path) -> None:
 
 def test_the_command_tells_what_it_cannot_use(tiny: Path, tmp_path: Path) -> None:
     """A missing row file and a folder without a bundle end as set-up errors that name them."""
-    done = CliRunner().invoke(app, ["gate", str(tiny), str(tmp_path / "none")])
+    done = CliRunner().invoke(app, ["models", "gate", str(tiny), str(tmp_path / "none")])
     assert done.exit_code == 2
     assert str(tmp_path / "none") in done.output
     missing = tmp_path / "rows.jsonl"
-    done = CliRunner().invoke(app, ["gate", str(tiny), str(tiny), str(missing)])
+    done = CliRunner().invoke(app, ["models", "gate", str(tiny), str(tiny), str(missing)])
     assert done.exit_code == 2
     assert "rows.jsonl" in done.output
 
