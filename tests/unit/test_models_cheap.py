@@ -168,8 +168,11 @@ def test_entities_count_as_a_head() -> None:
     assert choose_threshold(curve) == 0.7
 
 
-def _point(threshold: float, stopped: float, cost: float) -> CurvePoint:
-    return CurvePoint(threshold=threshold, stopped=stopped, milliseconds=1, mean_f1=1, cost=cost, at="category, all")
+def _point(threshold: float, stopped: float, cost: float, milliseconds: float | None = None) -> CurvePoint:
+    spent = 10 * (1 - stopped) if milliseconds is None else milliseconds
+    return CurvePoint(
+        threshold=threshold, stopped=stopped, milliseconds=spent, mean_f1=1, cost=cost, at="category, all"
+    )
 
 
 def test_the_first_cost_that_is_too_high_ends_the_choice() -> None:
@@ -178,6 +181,14 @@ def test_the_first_cost_that_is_too_high_ends_the_choice() -> None:
     assert choose_threshold([start, _point(0.9, 0.1, 0.002), _point(0.8, 0.2, 0.003), _point(0.7, 0.3, 0)]) == 0.9
     assert choose_threshold([start, _point(0.9, 0.1, 0.01), _point(0.8, 0.2, 0)]) is None
     assert choose_threshold([start]) is None
+
+
+def test_mail_stops_only_where_that_saves_time() -> None:
+    """Every mail pays for the cheap tier: where few stop, asking it costs more than it spares."""
+    start, few, more = _point(1, 0, 0, 10), _point(0.9, 0.01, 0, 10.2), _point(0.8, 0.1, 0.001, 9.3)
+    assert choose_threshold([start, few]) is None
+    assert choose_threshold([start, few, more]) == 0.8
+    assert choose_threshold([start, few, more, _point(0.7, 0.2, 0.01, 8)]) == 0.8
 
 
 def test_a_kept_curve_is_short_and_has_the_chosen_point() -> None:
