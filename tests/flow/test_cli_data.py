@@ -193,3 +193,15 @@ def test_a_wrong_recipe_ends_with_2(tmp_path: Path) -> None:
         f"mailweir: {tmp_path / 'recipe.toml'}: augment.kind: there is no such option: share, kinds are there\n"
     )
     assert not (tmp_path / "set.jsonl").exists()
+
+
+def test_the_rows_themselves_are_never_replaced(tmp_path: Path) -> None:
+    """A set does not take the place of the rows that it is built of."""
+    given = rows(tmp_path / "rows.jsonl", row("ann-1", TEXT), row("iris-1", OTHER))
+    before = given.read_bytes()
+    (tmp_path / "recipe.toml").write_text('[augment]\nkinds = ["quoting"]\nshare = 1\n', encoding="utf-8")
+    for source in (given, tmp_path):
+        done = mailweir("data", "build", tmp_path / "recipe.toml", source, "--out", given)
+        assert done.code == 2
+        assert done.err == f"mailweir: --out {given} is read from and would be lost: name another file\n"
+    assert given.read_bytes() == before
