@@ -48,7 +48,8 @@ def classify(
     """Decide mails here and now, without Kafka.
 
     With --json each mail has its line: its Decision, with [bold]input_id[/] being the row's id, or the file's name for a
-    mail from a file; or {"input_id": …, "error": {"code": …, "message": …}} where it was rejected.
+    mail from a file; or {"input_id": …, "error": {"code": …, "message": …}} where it was rejected; a rejected row without
+    an id is named by its file and line.
 
     [bold]mailweir classify --json mails.jsonl > decisions.jsonl[/]
 

@@ -124,14 +124,14 @@ def _mail(origin: str, value: bytes | TooLong, *, as_is: bool = False) -> FoundM
 
 def _row(origin: str, line: bytes | TooLong) -> FoundMail | Skipped:
     if isinstance(line, TooLong):
-        return Skipped(origin, _too_large(line))
+        return Skipped(origin, _too_large(line), origin)
     try:
         row = RawEmail.decode(line)
     except RecordError as error:
-        return Skipped(origin, error, _id_of(line))
+        return Skipped(origin, error, _id_of(line) or origin)
     value = row.encode()
     if len(value) > MAX_MAIL_BYTES:  # decoding and encoding may lengthen escapes
-        return Skipped(origin, _too_large(TooLong(len(value))), row.id)
+        return Skipped(origin, _too_large(TooLong(len(value))), row.id or origin)
     return FoundMail(origin, value, row, row.id)
 
 

@@ -124,13 +124,15 @@ def test_rows_become_json_mails(tmp_path: Path) -> None:
 
 
 def test_a_row_that_is_no_mail_keeps_its_place_and_its_id(tmp_path: Path) -> None:
-    """So that an error can be told to the row that caused it."""
+    """So that an error can be told to the row that caused it; without an id by file and line."""
     path = tmp_path / "rows.jsonl"
     path.write_bytes(b'{"id": "a", "body": 7}\nnonsense\n{"id": "c"}\n')
     bad, worse, good = _read(path)
     assert isinstance(bad, Skipped)
     assert (bad.input_id, bad.error.code) == ("a", "invalid_event")
     assert _skipped(worse) == (f"{path}:2", "malformed_json")
+    assert isinstance(worse, Skipped)
+    assert worse.input_id == f"{path}:2"
     assert isinstance(good, FoundMail)
 
 

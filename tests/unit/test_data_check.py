@@ -126,7 +126,8 @@ SPAM = {"category": "spam", "intent": "none", "action": "delete", "priority": "l
         ({"date": "yesterday"}, "ISO 8601"),
         ({"entities": [{"type": "po_number", "text": "nowhere"}]}, "neither in the subject nor in the body"),
         ({"entities": [{"type": "spa_code", "text": "CAS-1-ABC"}], "subject": "CAS-1-ABC"}, "spa_code 'CAS-1-ABC'"),
-        ({"extra": 1}, "not a mail row"),
+        ({"extra": 1}, "not a mail row: extra: "),
+        ({"entities": ["x"]}, "not a mail row: entities.0: "),
     ],
 )
 def test_a_break_of_the_guide_is_named_with_its_place(tmp_path: Path, fields: dict[str, Any], problem: str) -> None:
