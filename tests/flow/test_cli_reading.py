@@ -173,3 +173,16 @@ def test_a_pipe_is_read_as_a_file(tmp_path: Path) -> None:
     writer.start()
     assert [mail.value for mail in _found(pipe)] == [MAIL]
     writer.join()
+
+
+def test_a_path_without_a_mail_is_told_beside_the_others(tmp_path: Path) -> None:
+    """A file of no rows and an empty folder: neither passes for done."""
+    (tmp_path / "one.eml").write_bytes(b"Subject: a\n\nb\n")
+    (tmp_path / "none.jsonl").touch()
+    (tmp_path / "folder").mkdir()
+    found, *others = _read(tmp_path / "one.eml", tmp_path / "none.jsonl", tmp_path / "folder")
+    assert isinstance(found, FoundMail)
+    assert [_skipped(item) for item in others] == [
+        (str(tmp_path / "none.jsonl"), "empty"),
+        (str(tmp_path / "folder"), "empty"),
+    ]

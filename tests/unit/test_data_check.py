@@ -186,6 +186,13 @@ def test_marks_that_are_seldom_meant_are_doubts(tmp_path: Path, body: str, mark:
     assert found.sound
 
 
+def test_a_language_that_nobody_knows_is_a_doubt(tmp_path: Path) -> None:
+    """`eng` for `en` would be a language of its own in every figure."""
+    found = looked(tmp_path, row("ann-1", prose(1), language="eng"))
+    [note] = found.doubts
+    assert note.problem == "language 'eng' is none of en, tr, de, fr, es, other"
+
+
 def test_marks_as_the_guide_wants_them_raise_no_doubt(tmp_path: Path) -> None:
     """Figures with separators, money in any form, a weekday with an hour."""
     marks = [("quantity", "1.200"), ("quantity", "3"), ("amount", "$12,400.00"), ("amount", "1.250,00 TL"), ("deadline", "Friday 5pm"), ("quantity", "25"), ("deadline", "7月11日")]  # fmt: skip
