@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from mailweir.models.evaluation.references import checked_reference, is_reference
 from mailweir.models.text.model_input import ModelInput, compose_fields
 from mailweir.models.text.zone import split_zones
-from mailweir.models.training.corpus import EntityMark, MailRow, TaskRow, read_mail
+from mailweir.models.training.corpus import EntityMark, MailRow, TaskRow, first_fault, read_mail
 from mailweir.models.training.measure import length_band
 from mailweir.models.training.references import Reference
 from mailweir.schemas.errors import InputError, UnknownLabel
@@ -166,7 +166,7 @@ class _Reader:
             if label is not None:
                 self.taxonomy.check_label("category", task.label)
         except ValidationError as error:
-            raise _problem(place, f"not a task row: {_first(error)}; {_REMEDY}") from error
+            raise _problem(place, f"not a task row: {first_fault(error)}; {_REMEDY}") from error
         except UnknownLabel as error:
             raise _problem(place, f"{error.message}; {_REMEDY}") from error
         labels = {"category": task.label if label is not None else None}
@@ -215,11 +215,6 @@ def _object(raw: bytes, place: str) -> dict[str, Any]:
     if not isinstance(row, dict):
         raise _problem(place, f"not a JSON object but {type(row).__name__}: every line is one annotated row")
     return row
-
-
-def _first(error: ValidationError) -> str:
-    problem = error.errors()[0]
-    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
 
 
 def _text(value: object) -> str:

@@ -113,9 +113,16 @@ def read_mail(raw: bytes) -> tuple[MailRow | None, list[str]]:
     try:
         row = MailRow.model_validate_json(raw)
     except ValidationError as error:
-        return None, [f"not a mail row: {error.errors()[0]['loc']}: {error.errors()[0]['msg']}"]
+        return None, [f"not a mail row: {first_fault(error)}"]
     taxonomy = installed_taxonomy("email", 1)
     return row, [*_label_problems(row, taxonomy), *_entity_problems(row, taxonomy)]
+
+
+def first_fault(error: ValidationError) -> str:
+    """The first thing that a row has wrong, and where: `labels.category: …`; a line that is no JSON has no place in it."""
+    fault = error.errors()[0]
+    place = ".".join(map(str, fault["loc"]))
+    return f"{place}: {fault['msg']}" if place else str(fault["msg"])
 
 
 def tasks_as_mails(tasks: Sequence[TaskRow]) -> list[MailRow]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -33,7 +34,7 @@ from mailweir.services.cli import (
     watch,
     worker,
 )
-from mailweir.services.cli.output import complain
+from mailweir.services.cli.output import complain, discard_output
 
 __all__ = ["app", "exit_code", "main"]
 
@@ -41,6 +42,9 @@ __all__ = ["app", "exit_code", "main"]
 def exit_code(error: MailweirError) -> int:
     """2 if the set-up is at fault, 1 for everything else."""
     return 2 if isinstance(error, SetupError | BundleError) else 1
+
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # whatever is written, and wherever to, ends on a full disk
 
 
 class _OneLineErrors(TyperGroup):
@@ -52,6 +56,14 @@ class _OneLineErrors(TyperGroup):
         except MailweirError as error:
             complain(error.message)
             raise typer.Exit(exit_code(error)) from error
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            complain(
+                f"{error.filename or 'the output'}: {error.strerror}: make room; what was written before is not whole"
+            )
+            discard_output()
+            raise typer.Exit(2) from error
 
 
 app = typer.Typer(

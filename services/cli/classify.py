@@ -50,11 +50,12 @@ def classify(
     """Decide mails here and now, without Kafka.
 
     With --json each mail has its line: its Decision, with [bold]input_id[/] being the row's id, or the file's name for a
-    mail from a file; or {"input_id": …, "error": {"code": …, "message": …}} where it was rejected.
+    mail from a file; or {"input_id": …, "error": {"code": …, "message": …}} where it was rejected; a rejected row without
+    an id is named by its file and line.
 
     [bold]mailweir classify --json mails.jsonl > decisions.jsonl[/]
 
-    Exit codes: 0 all decided; 1 at least one was rejected; 2 a path is not there, the bundle or the rules cannot be used.
+    Exit codes: 0 all decided; 1 at least one was rejected, or a path has no mail; 2 a path is not there, the bundle or the rules cannot be used.
     """
     check_paths(paths)
     settings = client_settings(bundle=bundle, classify_rules=rules)
@@ -74,9 +75,7 @@ def classify(
         finally:
             runner.run(pipeline.__aexit__(None, None, None))
     show.end()
-    if not show.seen:
-        complain("no mail found there: give .eml files, an mbox, a Maildir, .jsonl rows, or folders of them")
-    if show.rejected or not show.seen:
+    if show.rejected:
         raise typer.Exit(1)
 
 
@@ -107,11 +106,9 @@ class _Json:
     """For scripts."""
 
     def __init__(self) -> None:
-        self.seen = 0
         self.rejected = 0
 
     def add(self, item: Item, outcome: Outcome) -> None:
-        self.seen += 1
         if isinstance(outcome, Decision):
             emit(outcome.encode())
             return
@@ -127,12 +124,10 @@ class _Table:
     """For people."""
 
     def __init__(self) -> None:
-        self.seen = 0
         self.rejected = 0
         self._rows: Rows = decision_rows(console(), "mail")
 
     def add(self, item: Item, outcome: Outcome) -> None:
-        self.seen += 1
         if isinstance(outcome, Decision):
             self._rows.add({"mail": _short(item), **decision_cells(outcome)})
             return

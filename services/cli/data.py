@@ -172,7 +172,8 @@ def _tell_agreement(compared: Comparison) -> None:
     table = Rows(console(), (Column("head", 16), *(Column(t, 7, right=True) for t in ("rows", "same", "kappa"))))
     for head in compared.heads:
         kappa = "-" if head.kappa is None else f"{head.kappa:.3f}"
-        table.add({"head": head.head, "rows": str(head.rows), "same": f"{head.same:.1%}", "kappa": kappa})
+        same = f"{head.same:.1%}" if head.rows else "-"
+        table.add({"head": head.head, "rows": str(head.rows), "same": same, "kappa": kappa})
     typer.echo(f"entities: exact F1 {'-' if compared.entities is None else f'{compared.entities:.3f}'}")
     lines = [f"{d.id} {d.head}: {d.first or '(nothing)'} | {d.second or '(nothing)'}" for d in compared.disagreements]
     _section("disagreements (first | second)", lines, len(lines))

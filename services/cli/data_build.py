@@ -9,6 +9,7 @@ import typer
 
 from mailweir.schemas.errors import InputError, SetupError
 from mailweir.services.cli.environment import client_settings
+from mailweir.services.cli.paths import refuse_replacing
 
 if TYPE_CHECKING:
     from mailweir.models.training.data import Built
@@ -35,7 +36,8 @@ def build(
 
     [bold]mailweir data build recipe.toml --out set.jsonl && mailweir train --corpus set.jsonl --out bundle[/]
 
-    Exit codes: 0 written; 2 the recipe has an unknown option or a wrong value, a row breaks the guide, or a file cannot be used.
+    Exit codes: 0 written; 2 the recipe has an unknown option or a wrong value, a row breaks the guide, or a file cannot be used
+    or is one that is read.
     """
     client_settings()
     try:
@@ -47,6 +49,7 @@ def build(
     wanted = read_recipe(recipe)
     if source is not None and not source.exists():
         raise InputError(f"{source}: no such file or folder", path=str(source))
+    refuse_replacing(str(source or FOLDER), out)
     built = build_set(load_mails(source or FOLDER), wanted)
     write_rows(out, built.rows)
     _tell(out, built)

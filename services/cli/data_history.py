@@ -17,7 +17,7 @@ from mailweir.schemas.errors import InputError, SetupError
 from mailweir.schemas.events import Email
 from mailweir.services.cli.environment import client_settings
 from mailweir.services.cli.output import progress
-from mailweir.services.cli.paths import check_paths, total_bytes
+from mailweir.services.cli.paths import check_paths, refuse_replacing, total_bytes
 
 if TYPE_CHECKING:
     from mailweir.models.training.data import Judged, Mail
@@ -45,10 +45,11 @@ def label_history(
 
     [bold]mailweir data label-history ~/Maildir --owner me@example.org --out mine.jsonl[/]
 
-    Exit codes: 0 written; 2 the path is not there, has no mail, or the file cannot be written.
+    Exit codes: 0 written; 2 the path is not there, has no mail, or the file cannot be written or is one that is read.
     """
     settings = client_settings()
     check_paths([str(path)])
+    refuse_replacing(str(path), out)
     if wrong := [address for address in owner if "@" not in address]:
         raise InputError(f"--owner {wrong[0]}: no address: give one as in the mails, like me@example.org")
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-__all__ = ["Column", "Rows", "complain", "console", "emit", "file_size", "plain", "progress"]
+__all__ = ["Column", "Rows", "complain", "console", "discard_output", "emit", "file_size", "plain", "progress"]
 
 _PIPED_WIDTH = 140  # columns of a table that goes into a file or a pipe
 _GAP = 1  # blanks between two columns
@@ -47,6 +48,13 @@ def emit(value: object) -> None:
     data = value if isinstance(value, bytes) else orjson.dumps(value)
     sys.stdout.write(data.decode() + "\n")
     sys.stdout.flush()
+
+
+def discard_output() -> None:
+    """Send what standard output still holds nowhere: it cannot be written, and Python would try again at the end and fail."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def plain(text: str) -> str:

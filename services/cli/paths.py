@@ -10,7 +10,7 @@ from typing import BinaryIO, Literal
 
 from mailweir.schemas.errors import InputError
 
-__all__ = ["STDIN", "Form", "Source", "check_paths", "form_of", "sources", "total_bytes"]
+__all__ = ["STDIN", "Form", "Source", "check_paths", "form_of", "refuse_replacing", "sources", "total_bytes"]
 
 STDIN = "-"
 
@@ -40,6 +40,16 @@ def check_paths(paths: Sequence[str]) -> None:
     for name in paths:
         if name != STDIN and not Path(name).exists():
             raise InputError(f"{name}: no such file or folder", path=name)
+
+
+def refuse_replacing(name: str, out: Path) -> None:
+    """Refuse to write over a file that is read: a mailbox or a corpus would be lost.
+
+    Raises:
+        InputError: `out` is one of the files under the path `name`.
+    """
+    if out.exists() and any(out.samefile(source.path) for source in sources(name)):
+        raise InputError(f"--out {out} is read from and would be lost: name another file", path=str(out))
 
 
 def sources(name: str) -> Iterator[Source]:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FoundMail", "Skipped", "read_mails"]
 
+_NO_MAIL = "no mail found there: give .eml files, an mbox, a Maildir, .jsonl rows, or folders of them"
+
 
 @dataclass(frozen=True, slots=True)
 class FoundMail:
@@ -53,20 +55,29 @@ class Skipped:
 
 
 def read_mails(paths: Sequence[str], *, as_is: bool = False) -> Iterator[FoundMail | Skipped]:
-    """All mails of these paths in order; with `as_is` every file is one mail, whatever its bytes are.
+    """All mails of these paths in order, and a skip for a path that has none; with `as_is` every file is one mail, whatever its bytes are.
 
     Raises:
         InputError: a path is not there or cannot be opened; nothing has been read then.
     """
     check_paths(paths)
     for name in paths:
-        if name == STDIN:
-            stream = sys.stdin.buffer
-            yield from _items(name, stream, "mail" if as_is else sniff(stream) or "mail", as_is=as_is)
-        else:
-            named = not Path(name).is_dir()
-            for source in sources(name):
-                yield from _in_file(source, as_is=as_is, named=named)
+        empty = True
+        for item in _under(name, as_is=as_is):
+            empty = False
+            yield item
+        if empty:
+            yield Skipped(name, EmptyRecord(_NO_MAIL), name)
+
+
+def _under(name: str, *, as_is: bool) -> Iterator[FoundMail | Skipped]:
+    if name == STDIN:
+        stream = sys.stdin.buffer
+        yield from _items(name, stream, "mail" if as_is else sniff(stream) or "mail", as_is=as_is)
+        return
+    named = not Path(name).is_dir()
+    for source in sources(name):
+        yield from _in_file(source, as_is=as_is, named=named)
 
 
 def _in_file(source: Source, *, as_is: bool, named: bool) -> Iterator[FoundMail | Skipped]:
@@ -124,14 +135,14 @@ def _mail(origin: str, value: bytes | TooLong, *, as_is: bool = False) -> FoundM
 
 def _row(origin: str, line: bytes | TooLong) -> FoundMail | Skipped:
     if isinstance(line, TooLong):
-        return Skipped(origin, _too_large(line))
+        return Skipped(origin, _too_large(line), origin)
     try:
         row = RawEmail.decode(line)
     except RecordError as error:
-        return Skipped(origin, error, _id_of(line))
+        return Skipped(origin, error, _id_of(line) or origin)
     value = row.encode()
     if len(value) > MAX_MAIL_BYTES:  # decoding and encoding may lengthen escapes
-        return Skipped(origin, _too_large(TooLong(len(value))), row.id)
+        return Skipped(origin, _too_large(TooLong(len(value))), row.id or origin)
     return FoundMail(origin, value, row, row.id)
 
 

@@ -57,7 +57,7 @@ def send(
 
     [bold]mailweir send inbox.mbox ~/Maildir --mailbox sales --rate 50[/]
 
-    Exit codes: 0 all sent; 1 at least one was skipped (each is named with its reason), or the broker went away;
+    Exit codes: 0 all sent; 1 at least one was skipped (each is named with its reason), a path has no mail, or the broker went away;
     2 a path is not there, no broker, or no topic.
     """
     check_paths(paths)
@@ -178,9 +178,6 @@ def _summary(sender: Sender, settings: Settings) -> None:
     to.print(
         f"{sender.sent:,} sent to {topic} ({file_size(sender.sent_bytes)} in {sender.seconds:.1f} s, {speed:,.0f} a second)"
     )
-    if not sender.sent and not sender.skipped:
-        complain("no mail found there: give .eml files, an mbox, a Maildir, .jsonl rows, or folders of them")
-        raise typer.Exit(1)
     if not sender.skipped:
         return
     causes = ", ".join(f"{code} {count:,}" for code, count in sender.skipped.most_common())

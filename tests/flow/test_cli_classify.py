@@ -36,7 +36,7 @@ def test_rows_come_out_in_their_order_and_a_rejected_one_keeps_its_line() -> Non
     done = mailweir("classify", "--json", "--batch-size", 2, "-", stdin=_lines(*ROWS, b"nonsense", ROWS[0]))
     assert done.code == 1
     rows = done.rows()
-    assert [row["input_id"] for row in rows] == ["one", "two", "three", None, "one"]
+    assert [row["input_id"] for row in rows] == ["one", "two", "three", "-:4", "one"]
     assert [row.get("error", {}).get("code") for row in rows] == [None, "invalid_event", None, "malformed_json", None]
     assert set(rows[1]) == {"input_id", "error"}
     assert Decision.from_json(rows[2]).language == "tr"

@@ -111,13 +111,15 @@ def test_where_no_rows_are_the_path_is_named(tmp_path: Path, content: str | None
 def test_agreement_is_told_head_by_head(tmp_path: Path) -> None:
     """Kappa, entities, and each disagreement with both answers; rows of one side only are counted."""
     first = rows(tmp_path / "1.jsonl", row("a-1", TEXT), row("a-2", OTHER), row("a-3", OTHER))
-    lower = {"id": "a-2", "labels": LABELS | {"priority": "low"}}
-    second = rows(tmp_path / "2.jsonl", {"id": "a-1", "labels": LABELS}, lower)
+    lower: dict[str, Any] = {"id": "a-2", "labels": LABELS | {"priority": "low"}}
+    unsure = {"id": "a-1", "labels": LABELS | {"action": None}}
+    second = rows(tmp_path / "2.jsonl", unsure, lower | {"labels": lower["labels"] | {"action": None}})
     done = mailweir("data", "agreement", first, second)
     assert done.code == 0
     cells = {line.split()[0]: line.split()[1:] for line in done.out.splitlines() if line and line[0] != " "}
     assert cells["priority"] == ["2", "50.0%", "0.000"]
     assert cells["category"] == ["2", "100.0%", "-"]
+    assert cells["action"] == ["0", "-", "-"]
     assert "  a-2 priority: normal | low\n" in done.out
     assert done.err == "mailweir: 1 rows are in one of the two only and were left out\n"
     [found] = mailweir("data", "agreement", first, second, "--json").rows()
@@ -193,3 +195,15 @@ def test_a_wrong_recipe_ends_with_2(tmp_path: Path) -> None:
         f"mailweir: {tmp_path / 'recipe.toml'}: augment.kind: there is no such option: share, kinds are there\n"
     )
     assert not (tmp_path / "set.jsonl").exists()
+
+
+def test_the_rows_themselves_are_never_replaced(tmp_path: Path) -> None:
+    """A set does not take the place of the rows that it is built of."""
+    given = rows(tmp_path / "rows.jsonl", row("ann-1", TEXT), row("iris-1", OTHER))
+    before = given.read_bytes()
+    (tmp_path / "recipe.toml").write_text('[augment]\nkinds = ["quoting"]\nshare = 1\n', encoding="utf-8")
+    for source in (given, tmp_path):
+        done = mailweir("data", "build", tmp_path / "recipe.toml", source, "--out", given)
+        assert done.code == 2
+        assert done.err == f"mailweir: --out {given} is read from and would be lost: name another file\n"
+    assert given.read_bytes() == before

@@ -144,3 +144,15 @@ def test_what_cannot_be_used_is_named(tmp_path: Path) -> None:
     assert done.code == 2
     assert f"{tmp_path / 'no' / 'mine.jsonl'}" in done.err
     assert not out.exists()
+
+
+def test_the_mailbox_itself_is_never_replaced(tmp_path: Path) -> None:
+    """Neither by its name nor as one of a folder's files; the mail is still there afterwards."""
+    box = tmp_path / "box.mbox"
+    box.write_bytes(b"From - Mon Mar  2 09:14:00 2026\n" + FROM_ANN["one"])
+    before = box.read_bytes()
+    for path in (box, tmp_path):
+        done = mailweir("data", "label-history", path, "--owner", ME, "--out", box)
+        assert done.code == 2
+        assert done.err == f"mailweir: --out {box} is read from and would be lost: name another file\n"
+    assert box.read_bytes() == before

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import subprocess
+from pathlib import Path
 
 import pytest
+from command import COMMAND
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
@@ -95,3 +98,14 @@ def test_a_usual_terminal_shows_who_has_to_look(width: int, titles: set[str]) ->
     heading, first = to.file.getvalue().splitlines()
     assert titles <= set(heading.split())
     assert "language" in first
+
+
+@pytest.mark.parametrize("arguments", [("settings", "--json"), ("settings",)])
+def test_a_full_disk_is_one_line(arguments: tuple[str, ...]) -> None:
+    """What goes into a file that has no room left ends with 2 and says so, once, without a traceback."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([*COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, timeout=120, check=False)
+    assert done.returncode == 2
+    assert done.stderr.decode() == (
+        "mailweir: the output: No space left on device: make room; what was written before is not whole\n"
+    )

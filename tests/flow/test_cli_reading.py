@@ -124,13 +124,15 @@ def test_rows_become_json_mails(tmp_path: Path) -> None:
 
 
 def test_a_row_that_is_no_mail_keeps_its_place_and_its_id(tmp_path: Path) -> None:
-    """So that an error can be told to the row that caused it."""
+    """So that an error can be told to the row that caused it; without an id by file and line."""
     path = tmp_path / "rows.jsonl"
     path.write_bytes(b'{"id": "a", "body": 7}\nnonsense\n{"id": "c"}\n')
     bad, worse, good = _read(path)
     assert isinstance(bad, Skipped)
     assert (bad.input_id, bad.error.code) == ("a", "invalid_event")
     assert _skipped(worse) == (f"{path}:2", "malformed_json")
+    assert isinstance(worse, Skipped)
+    assert worse.input_id == f"{path}:2"
     assert isinstance(good, FoundMail)
 
 
@@ -171,3 +173,16 @@ def test_a_pipe_is_read_as_a_file(tmp_path: Path) -> None:
     writer.start()
     assert [mail.value for mail in _found(pipe)] == [MAIL]
     writer.join()
+
+
+def test_a_path_without_a_mail_is_told_beside_the_others(tmp_path: Path) -> None:
+    """A file of no rows and an empty folder: neither passes for done."""
+    (tmp_path / "one.eml").write_bytes(b"Subject: a\n\nb\n")
+    (tmp_path / "none.jsonl").touch()
+    (tmp_path / "folder").mkdir()
+    found, *others = _read(tmp_path / "one.eml", tmp_path / "none.jsonl", tmp_path / "folder")
+    assert isinstance(found, FoundMail)
+    assert [_skipped(item) for item in others] == [
+        (str(tmp_path / "none.jsonl"), "empty"),
+        (str(tmp_path / "folder"), "empty"),
+    ]

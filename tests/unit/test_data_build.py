@@ -102,6 +102,15 @@ def test_slices_multiply_and_are_capped(tmp_path: Path) -> None:
     assert row_weights(rows, wanted).tolist() == [1, 3, 2, 4]
 
 
+def test_a_slice_without_a_mail_is_refused(tmp_path: Path) -> None:
+    """By a misspelt language, say: it would change nothing; the message names it."""
+    wanted = recipe(tmp_path, '[[slice]]\nhead = "action"\nlabel = "forward"\nlanguage = "tur"\nweight = 3\n')
+    with pytest.raises(
+        InputError, match=r"slice\.0: no mail to learn from has action=forward in language tur: correct"
+    ):
+        row_weights([mail("ann-1", action="forward", language="tr")], wanted)
+
+
 def test_weak_slices_come_from_an_evaluation(tmp_path: Path) -> None:
     """Half of the wanted F1 gives half of the weight above 1; enough F1 or too few mails give none."""
     weak = Weak(evaluation=evaluation(tmp_path, f1=0.4), below=0.8, weight=3)

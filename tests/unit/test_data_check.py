@@ -126,7 +126,8 @@ SPAM = {"category": "spam", "intent": "none", "action": "delete", "priority": "l
         ({"date": "yesterday"}, "ISO 8601"),
         ({"entities": [{"type": "po_number", "text": "nowhere"}]}, "neither in the subject nor in the body"),
         ({"entities": [{"type": "spa_code", "text": "CAS-1-ABC"}], "subject": "CAS-1-ABC"}, "spa_code 'CAS-1-ABC'"),
-        ({"extra": 1}, "not a mail row"),
+        ({"extra": 1}, "not a mail row: extra: "),
+        ({"entities": ["x"]}, "not a mail row: entities.0: "),
     ],
 )
 def test_a_break_of_the_guide_is_named_with_its_place(tmp_path: Path, fields: dict[str, Any], problem: str) -> None:
@@ -183,6 +184,13 @@ def test_marks_that_are_seldom_meant_are_doubts(tmp_path: Path, body: str, mark:
     [note] = found.doubts
     assert doubt in note.problem
     assert found.sound
+
+
+def test_a_language_that_nobody_knows_is_a_doubt(tmp_path: Path) -> None:
+    """`eng` for `en` would be a language of its own in every figure."""
+    found = looked(tmp_path, row("ann-1", prose(1), language="eng"))
+    [note] = found.doubts
+    assert note.problem == "language 'eng' is none of en, tr, de, fr, es, other"
 
 
 def test_marks_as_the_guide_wants_them_raise_no_doubt(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from mailweir.models.training.corpus import REFERENCES, EntityMark
+from mailweir.models.training.corpus import REFERENCES, EntityMark, first_fault
 from mailweir.models.training.data.rows import Labels, lines_under
 from mailweir.schemas.errors import InputError, UnknownLabel
 from mailweir.schemas.taxonomy import Taxonomy, installed_taxonomy
@@ -117,8 +117,7 @@ def _annotation(raw: bytes, place: str) -> Annotation:
             for label in _parts(value):
                 taxonomy.check_label(head, label)
     except ValidationError as error:
-        fault = error.errors()[0]
-        raise InputError(f"{place}: not an annotation: {fault['loc']}: {fault['msg']}", place=place) from error
+        raise InputError(f"{place}: not an annotation: {first_fault(error)}", place=place) from error
     except UnknownLabel as error:
         raise InputError(f"{place}: {error.message}", place=place) from error
     return row

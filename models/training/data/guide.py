@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 
+from mailweir.models.text.language import LANGUAGES, OTHER
 from mailweir.models.training.corpus import EntityMark, MailRow
 
 _FOLLOWS = {
@@ -53,6 +54,8 @@ def breaks_of(mail: MailRow) -> Iterator[str]:
 
 def doubts_of(mail: MailRow) -> Iterator[str]:
     """What is seldom meant: a person decides."""
+    if mail.language not in {*LANGUAGES, OTHER}:
+        yield f"language {mail.language!r} is none of {', '.join((*LANGUAGES, OTHER))}"
     intent = mail.label("intent")
     if intent not in {"none", "information", None} and mail.label("workflow_state") == "none":
         yield f"intent {intent} without a matter: workflow_state is none"

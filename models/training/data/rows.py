@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from mailweir.models.training.corpus import REFERENCES, MailRow, TaskRow, read_mail, tasks_as_mails
+from mailweir.models.training.corpus import REFERENCES, MailRow, TaskRow, first_fault, read_mail, tasks_as_mails
 from mailweir.models.training.data.guide import breaks_of, doubts_of
 from mailweir.models.training.references import read_reference
 from mailweir.schemas.errors import InputError, UnknownLabel
@@ -123,7 +123,7 @@ def _read_task(raw: bytes) -> tuple[TaskRow | None, list[str]]:
     try:
         row = TaskRow.model_validate_json(raw)
     except ValidationError as error:
-        return None, [f"not a task row: {error.errors()[0]['loc']}: {error.errors()[0]['msg']}"]
+        return None, [f"not a task row: {first_fault(error)}"]
     try:
         installed_taxonomy("task", 1).check_label("category", row.label)
     except UnknownLabel as error:

@@ -56,9 +56,10 @@ def row_weights(rows: Sequence[MailRow], recipe: BuildRecipe) -> Weights:
     """(rows,) how often each is wanted, from 1 to `recipe.most`.
 
     Raises:
-        InputError: the evaluation cannot be read, or was made on the test authors.
+        InputError: the evaluation cannot be read, or was made on the test authors; a slice of the recipe holds no mail.
     """
     found = np.ones(len(rows))
+    _refuse_idle(rows, recipe.slices)
     if recipe.balance:
         found *= balance_weights([row.label(recipe.balance.head) for row in rows], recipe.balance)
     for part in (*recipe.slices, *(weak_slices(recipe.weak) if recipe.weak else ())):
@@ -110,6 +111,16 @@ def _read(file: Path) -> _Evaluation:
         )
         raise InputError(message, path=str(file))
     return found
+
+
+def _refuse_idle(rows: Sequence[MailRow], slices: Sequence[Slice]) -> None:
+    """A slice without a mail would change nothing, silently."""
+    for number, part in enumerate(slices):
+        if not any(_within(row, part) for row in rows):
+            among = f" in language {part.language}" if part.language else ""
+            raise InputError(
+                f"slice.{number}: no mail to learn from has {part.head}={part.label}{among}: correct it or leave it out"
+            )
 
 
 def _within(row: MailRow, part: Slice) -> bool:

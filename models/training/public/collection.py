@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mailweir.models.text.model_input import ModelInput, compose_fields
 from mailweir.models.text.zone import split_zones
+from mailweir.models.training.corpus import first_fault
 from mailweir.schemas.errors import InputError
 
 _LONGEST = (
@@ -72,8 +73,7 @@ def read_collection(folder: Path, name: str) -> Iterator[CollectionRow]:
         except orjson.JSONDecodeError as error:
             raise InputError(f"{name}:{number}: no JSON object: {error}", file=name, line=number) from error
         except ValidationError as error:
-            first = error.errors()[0]
-            message = f"{name}:{number}: no row of a collection: {first['loc']}: {first['msg']}; correct or drop it"
+            message = f"{name}:{number}: no row of a collection: {first_fault(error)}; correct or drop it"
             raise InputError(message, file=name, line=number) from error
 
 
