@@ -86,7 +86,7 @@ def test_a_refined_bundle_says_how_it_was_judged(refined: Path, tuned: Path, row
     card = (refined / "MODEL_CARD.md").read_text()
     assert "## Refinement" in card
     assert f"| {BESIDE_ALL} less {BESIDE_ONE} |" in card
-    assert "`, then `mailweir train --trm DIR --out DIR`" in card
+    assert "`, then `mailweir train --trm BUNDLE`" in card
     assert "## Refinement" not in (tuned / "MODEL_CARD.md").read_text()
 
 

@@ -80,7 +80,7 @@ def shipped() -> Bundle:
 def test_an_order_number_at_the_end_of_a_long_mail_is_found(shipped: Bundle) -> None:
     """What the heads never see is tagged all the same, whatever comes with it; the mail still says that it was cut."""
     chat = "We talked about the new warehouse, the rain, and who would water the plants in the office. " * 30
-    body = f"{chat}\nPlease confirm our purchase order 4500917733 over $12,480.00 by Friday 14 March."
+    body = f"{chat}\nOur PO number is 4500917733, $12,480.00 in all, to be here by Friday 14 March."
     mail = compose_fields("Order", "ann@customer.example", "sales", body, ())
     short = compose_fields("Order", "ann@customer.example", "sales", "Hello", ())
     (alone,) = shipped.classify([mail])
