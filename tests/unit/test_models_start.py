@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lessons import examples
+from token_mails import examples
 
 from mailweir.models.training.corpus import MailRow, load_mails
 from mailweir.models.training.learned import keep

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lessons import examples
+from token_mails import examples
 
 from mailweir.models.export.encoder import POOLED, write_classifier
 from mailweir.models.export.weights import Encoder
