@@ -26,6 +26,7 @@ from mailweir.services.cli import (
     models_diff,
     models_look,
     retrain,
+    retrain_run,
     schemas,
     send,
     settings,
@@ -103,6 +104,7 @@ app.command("classify")(classify.classify)
 app.add_typer(feedback.app, name="feedback")
 app.add_typer(dead.app, name="dead")
 app.add_typer(topics.app, name="topics")
+retrain.app.command("run")(retrain_run.run)
 app.add_typer(retrain.app, name="retrain")
 app.add_typer(kafka.app, name="kafka")
 app.add_typer(schemas.app, name="schemas")
