@@ -130,13 +130,17 @@ def _languages(rows: Sequence[MailRow]) -> tuple[str, ...]:
     return tuple(sorted(code for code in set(spoken) - {"other"} if spoken.count(code) >= _TRAINED_LANGUAGES))
 
 
+def rows_digest(rows: Sequence[MailRow]) -> str:
+    """What a manifest knows the rows by that its bundle was made of."""
+    return hashlib.sha256("\n".join(row.model_dump_json() for row in rows).encode()).hexdigest()
+
+
 def _data(rows: Sequence[MailRow], recipe: Recipe) -> dict[str, Any]:
     authors = sorted({row.author for row in rows} - {FEEDBACK})
     held = recipe.validation if recipe.tuning else ()
-    digest = hashlib.sha256("\n".join(row.model_dump_json() for row in rows).encode()).hexdigest()
     return {
         "source": "models/corpus, written for this project",
-        "sha256": digest,
+        "sha256": rows_digest(rows),
         "rows": len(rows),
         "altered": sum("+" in row.id for row in rows),  # repeats and other forms, as `mailweir data build` names them
         "rows_by_language": {

@@ -25,6 +25,7 @@ from mailweir.services.cli import (
     models,
     models_diff,
     models_look,
+    models_rebuild,
     retrain,
     retrain_run,
     schemas,
@@ -113,6 +114,7 @@ models.app.command("show")(models_look.show)
 models.app.command("verify")(models_look.verify)
 models.app.command("diff")(models_diff.diff)
 models.app.command("gate")(gate.gate)
+models.app.command("rebuild")(models_rebuild.rebuild)
 app.add_typer(models.app, name="models")
 app.command("settings")(settings.settings)
 app.command("train", help=train.HELP)(train.train)

@@ -16,8 +16,6 @@ from mailweir.services.trainer.progress import Tell, steps_of
 
 __all__ = ["made", "train"]
 
-_UNREFINED = "unrefined"
-
 
 def made(folder: Path) -> Manifest | None:
     """The bundle that an earlier try left in `folder`; None if it did not get so far. A bundle is whole or not there."""
@@ -39,11 +37,15 @@ def train(
     """
     recipe = recipe_of(parent)
     corpus, given = read_sources(recipe, sources)
-    given = _told(given, out.parent / "checkpoints", data, tell)
+    given = _told(given, _beside(out, "checkpoints"), data, tell)
     refined = parent.recipe.get("refine")
-    target = out.with_name(_UNREFINED) if refined else out
+    target = _beside(out, "unrefined") if refined else out
     found = made(target) or train_bundle(target, [*corpus, *rows], recipe, given)
     return _refine(target, out, [*corpus, *rows], refined["options"], parent) if refined else found
+
+
+def _beside(out: Path, what: str) -> Path:
+    return out.with_name(f"{out.name}.{what}")
 
 
 def _told(given: Given, checkpoints: Path, data: Mapping[str, Any], tell: Tell) -> Given:

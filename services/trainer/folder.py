@@ -32,11 +32,6 @@ class RunFolder:
     path: Path
 
     @property
-    def checkpoints(self) -> Path:
-        """Where fine-tuning goes on from."""
-        return self.path / "checkpoints"
-
-    @property
     def candidate(self) -> Path:
         """The bundle."""
         return self.path / "candidate"
