@@ -78,6 +78,32 @@ class Metrics:
         )
         for code in ("bundle", "registry", "settings", "unexpected"):  # a counter that begins at 1 shows no increase
             self.swap_failures.labels(code)
+        self.shadow = Gauge(
+            "mailweir_shadow_info",
+            "1 for the bundle that scores beside the champion.",
+            ["name", "version"],
+            registry=on,
+        )
+        self.shadow_decisions = Counter(
+            "mailweir_shadow_decisions", "Decisions of the shadow that were published.", ["version"], registry=on
+        )
+        self.shadow_dropped = Counter(
+            "mailweir_shadow_dropped", "Mails of the sample that the shadow was too late for.", registry=on
+        )
+        self.shadow_failures = Counter(
+            "mailweir_shadow_failures",
+            "Mails of the sample that the shadow could not decide or publish, by error code.",
+            ["code"],
+            registry=on,
+        )
+        self.shadow_load_failures = Counter(
+            "mailweir_shadow_load_failures",
+            "Tries to follow the registry's shadow that failed, the champion serves on; by error code.",
+            ["code"],
+            registry=on,
+        )
+        for code in ("bundle", "registry", "settings", "unexpected"):
+            self.shadow_load_failures.labels(code)
         self.feedback = Counter(
             "mailweir_feedback", "Words about decisions that were written into the ledger.", ["origin"], registry=on
         )
