@@ -21,7 +21,7 @@ from mailweir.models.training.entity_fit import entity_figures, fit_tags, micro,
 from mailweir.models.training.heads import Mask
 from mailweir.models.training.prepare import Prepared, prepare
 from mailweir.models.training.public import PublicRow
-from mailweir.models.training.recipe import Recipe, Steps, progress_bars
+from mailweir.models.training.recipe import Recipe, Steps, Tell, progress_bars
 from mailweir.models.training.references import Reference
 from mailweir.models.training.results import baselines, graph_invariance, head_results
 from mailweir.models.training.rules import rule_figures
@@ -45,6 +45,8 @@ class Given:
     trials: int = 0  # of a search for better options before the run; its study lies beside the checkpoints
     references: Mapping[str, Reference] = field(default_factory=dict)  # summaries of some rows, by id
     quiet: bool = False  # no progress bars
+    tell: Tell | None = None  # who is told of every step, in place of lines above the bars
+    data: Mapping[str, Any] = field(default_factory=dict)  # what the manifest's `data` holds besides
 
 
 def train_bundle(
@@ -62,7 +64,7 @@ def train_bundle(
     split = Split.by_author(rows, chosen.folds, chosen.test, chosen.validation if chosen.tuning else ())
     key = f"{out.resolve()} {given.trials} trials {asdict(chosen)}"
     with progress_bars(hidden=given.quiet) as progress, tracked(given.track, f"mailweir {chosen.name}", key) as track:
-        run = Run(rows, split, chosen, Steps(progress), track)
+        run = Run(rows, split, chosen, Steps(progress, given.tell), track)
         ready = prepare(given.base or read_base(chosen.layers), run)
         run = _searched(run, ready, given)
         if track:
@@ -71,7 +73,7 @@ def train_bundle(
         with threadpool_limits(1):
             scorer = fit_scorer(run, ready, (fitted.encoder, fitted.form), given.references)
         public = Counter(row.source for row in given.public)
-        manifest = write_bundle(out, lambda folder: _make(folder, run, ready, (fitted, scorer), public))
+        manifest = write_bundle(out, lambda folder: _make(folder, run, ready, (fitted, scorer), (public, given.data)))
         if track:
             track.bundle(out, manifest)
         return manifest
@@ -98,7 +100,11 @@ def _fit(run: Run, ready: Prepared, given: Given) -> Fitted:
 
 
 def _make(
-    folder: Path, run: Run, ready: Prepared, parts: tuple[Fitted, FittedScorer | None], public: Mapping[str, int]
+    folder: Path,
+    run: Run,
+    ready: Prepared,
+    parts: tuple[Fitted, FittedScorer | None],
+    told: tuple[Mapping[str, int], Mapping[str, Any]],
 ) -> Made:
     """Write graph and tokenizer into `folder`, measure them, and say what the manifest needs to know."""
     fitted, scorer = parts
@@ -128,9 +134,10 @@ def _make(
         entity_precision=precision,
         results=results,
         rows=run.rows,
-        public=public,
+        public=told[0],
         vocabulary=ready.vocabulary,
         cheap=cheap,
+        data=told[1],
     )
 
 

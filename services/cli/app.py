@@ -25,8 +25,10 @@ from mailweir.services.cli import (
     models,
     models_diff,
     models_look,
+    models_rebuild,
     models_shadow,
     retrain,
+    retrain_run,
     schemas,
     send,
     settings,
@@ -104,6 +106,7 @@ app.command("classify")(classify.classify)
 app.add_typer(feedback.app, name="feedback")
 app.add_typer(dead.app, name="dead")
 app.add_typer(topics.app, name="topics")
+retrain.app.command("run")(retrain_run.run)
 app.add_typer(retrain.app, name="retrain")
 app.add_typer(kafka.app, name="kafka")
 app.add_typer(schemas.app, name="schemas")
@@ -113,6 +116,7 @@ models.app.command("verify")(models_look.verify)
 models.app.command("shadow")(models_shadow.shadow)
 models.app.command("diff")(models_diff.diff)
 models.app.command("gate")(gate.gate)
+models.app.command("rebuild")(models_rebuild.rebuild)
 app.add_typer(models.app, name="models")
 app.command("settings")(settings.settings)
 app.command("train", help=train.HELP)(train.train)

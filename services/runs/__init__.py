@@ -1,1 +1,1 @@
-"""Training runs as the topics tell them: what the trigger asks for, and what the trainer does and ends."""
+"""What the topics tell of shards and training runs: read by whoever asks for a run, and by whoever carries it out."""

@@ -1,1 +1,1 @@
-"""The trainer: a run that was asked for → a candidate that the gate judged, and the agent that starts it as a process."""
+"""The trainer: what was asked for on `mail.retrain` → a candidate, the gate, a new champion or the reasons why not; and who starts it."""
