@@ -124,6 +124,7 @@ async def refused(work: Coroutine[None, None, None]) -> bool:
     ("ingest", "ingest", "mail.raw", ("mail.parsed", "mail.dead")),
     ("classify", "classify", "mail.parsed", ("mail.classified", "mail.classified.shadow", "mail.dead")),
     ("feedback", "feedback", "mail.feedback", ("mail.shards", "mail.dead")),
+    ("trainer", "trainer", "mail.retrain", ("mail.retrain", "mail.models", "mail.dead")),
 ])  # fmt: skip
 async def test_an_agent_can_do_its_work(
     secure: KafkaCluster, user: str, stage: str, reads: str, writes: tuple[str, ...]
