@@ -210,6 +210,22 @@ class Settings(BaseSettings):
         60.0, gt=0, description="The policy is asked so often, also when no shard closes."
     )
 
+    trainer_memory_gib: float = Field(
+        16.0,
+        gt=0,
+        description="`mailweir worker trainer` stops a run that holds more memory: enough for the training, and less than the "
+        "machine has beside the worker.",
+    )
+    trainer_hours: float = Field(
+        12.0,
+        gt=0,
+        description="… or that takes longer, which has failed then: below MAILWEIR_RETRAIN_TIMEOUT_HOURS, which gives it up anyway.",
+    )
+    trainer_grace_seconds: float = Field(
+        30.0,
+        ge=0,
+        description="From SIGTERM to SIGKILL for a run that is stopped: longer saves a checkpoint, and holds up the end of the worker.",
+    )
     trainer_dir: Path = Field(
         Path("mailweir-runs"),
         description="Folder of the training runs, one folder each: what a run that was killed goes on from. It holds no mail; a run "

@@ -26,6 +26,7 @@ from mailweir.services.cli import (
     models_diff,
     models_look,
     models_rebuild,
+    models_shadow,
     retrain,
     retrain_run,
     schemas,
@@ -112,6 +113,7 @@ app.add_typer(schemas.app, name="schemas")
 models.app.command("list")(models_look.list_all)
 models.app.command("show")(models_look.show)
 models.app.command("verify")(models_look.verify)
+models.app.command("shadow")(models_shadow.shadow)
 models.app.command("diff")(models_diff.diff)
 models.app.command("gate")(gate.gate)
 models.app.command("rebuild")(models_rebuild.rebuild)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import pwd
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +14,7 @@ from mailweir.schemas.headers import child_traceparent, event_headers
 from mailweir.schemas.ids import digest
 from mailweir.schemas.topics import MODELS
 from mailweir.services.cli.environment import client_settings
-from mailweir.services.cli.models_registry import Json, Model, Place, champion_version, open_registry
+from mailweir.services.cli.models_registry import By, Json, Model, Place, champion_version, open_registry, who
 from mailweir.services.cli.output import complain, emit
 
 if TYPE_CHECKING:
@@ -31,7 +29,6 @@ app = typer.Typer(
 )
 
 Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, kept in the history.")]
-By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who; else the login.", show_default=False)]
 Expected = Annotated[
     str | None,
     typer.Option(
@@ -126,7 +123,7 @@ def promote(  # noqa: PLR0913 - typer: the parameters are the options
     settings = client_settings(registry=registry)
     opened, cause = open_registry(settings), _said(why)
     expected = _expected(opened, model, expect)
-    made = opened.promote(ModelRef(name=model, version=version), expected=expected, cause=cause, by=_who(by))
+    made = opened.promote(ModelRef(name=model, version=version), expected=expected, cause=cause, by=who(by))
     _tell(settings, opened, made, announce=announce, as_json=as_json)
 
 
@@ -153,7 +150,7 @@ def rollback(
     settings = client_settings(registry=registry)
     opened, cause = open_registry(settings), _said(why)
     expected = _expected(opened, model, expect) or champion_version(opened, model)
-    made = opened.rollback(model, expected=expected, cause=cause, by=_who(by))
+    made = opened.rollback(model, expected=expected, cause=cause, by=who(by))
     _tell(settings, opened, made, announce=announce, as_json=as_json)
 
 
@@ -168,15 +165,6 @@ def _said(why: str) -> str:
     if not why.strip():
         raise InputError("--why is empty: the history keeps the reason")
     return " ".join(why.split())
-
-
-def _who(named: str | None) -> str:
-    if named and named.strip():
-        return named.strip()
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # a container's user without an entry
-        return f"uid {os.getuid()}"
 
 
 def _tell(settings: Settings, registry: Registry, made: Promotion, *, announce: bool | None, as_json: bool) -> None:
