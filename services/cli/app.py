@@ -25,6 +25,7 @@ from mailweir.services.cli import (
     models,
     models_diff,
     models_look,
+    models_repair,
     replay,
     retrain,
     schemas,
@@ -111,6 +112,7 @@ app.add_typer(schemas.app, name="schemas")
 models.app.command("list")(models_look.list_all)
 models.app.command("show")(models_look.show)
 models.app.command("verify")(models_look.verify)
+models.app.command("reclassify")(models_repair.reclassify)
 models.app.command("diff")(models_diff.diff)
 models.app.command("gate")(gate.gate)
 app.add_typer(models.app, name="models")
