@@ -22,7 +22,7 @@ from mailweir.services.classify.rules import Rulebook, check_rules, covers, read
 from mailweir.services.classify.source import BundleSource, Served
 from mailweir.services.telemetry import Metrics, logger
 
-__all__ = ["Decided", "Decider", "Mail", "decide_all", "decision_of"]
+__all__ = ["Decided", "Decider", "Mail", "decide_all", "decision_of", "id_under"]
 
 log = logger(__name__)
 
@@ -224,12 +224,7 @@ def decision_of(
     entities = find_entities(email.subject, email.body, entity_precision_of(scores, manifest), scores.tagged)
     entities_ms = (time.perf_counter() - started) * 1_000
     return Decision(
-        decision_id=decision_id(
-            email.email_id,
-            f"{model.name}:{model.version}",
-            f"{taxonomy.name}:{taxonomy.version}",
-            f"{POLICY_VERSION}:{rules}" if rules else str(POLICY_VERSION),
-        ),
+        decision_id=id_under(email.email_id, manifest, rules),
         email_id=email.email_id,
         input_id=email.input_id,
         source=source,
@@ -255,4 +250,15 @@ def decision_of(
         }
         | ({"linear": round(scores.cheap_ms, 3)} if scores.cheap_ms else {})
         | ({"sentences": round(scores.sentences_ms, 3)} if manifest.sentences else {}),
+    )
+
+
+def id_under(email_id: str, manifest: Manifest, rules: str) -> str:
+    """Id of what this bundle decides about a mail; `rules` is the digest of the rules that are tried, empty without any."""
+    taxonomy, model = manifest.taxonomy, manifest.model
+    return decision_id(
+        email_id,
+        f"{model.name}:{model.version}",
+        f"{taxonomy.name}:{taxonomy.version}",
+        f"{POLICY_VERSION}:{rules}" if rules else str(POLICY_VERSION),
     )

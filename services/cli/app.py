@@ -26,7 +26,9 @@ from mailweir.services.cli import (
     models_diff,
     models_look,
     models_rebuild,
+    models_repair,
     models_shadow,
+    replay,
     retrain,
     retrain_run,
     schemas,
@@ -108,12 +110,14 @@ app.add_typer(dead.app, name="dead")
 app.add_typer(topics.app, name="topics")
 retrain.app.command("run")(retrain_run.run)
 app.add_typer(retrain.app, name="retrain")
+app.command("replay")(replay.replay)
 app.add_typer(kafka.app, name="kafka")
 app.add_typer(schemas.app, name="schemas")
 models.app.command("list")(models_look.list_all)
 models.app.command("show")(models_look.show)
 models.app.command("verify")(models_look.verify)
 models.app.command("shadow")(models_shadow.shadow)
+models.app.command("reclassify")(models_repair.reclassify)
 models.app.command("diff")(models_diff.diff)
 models.app.command("gate")(gate.gate)
 models.app.command("rebuild")(models_rebuild.rebuild)

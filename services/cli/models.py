@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mailweir.schemas.errors import InputError, MailweirError
-from mailweir.schemas.events import ModelPromoted, ModelRef
-from mailweir.schemas.headers import child_traceparent, event_headers
-from mailweir.schemas.ids import digest
+from mailweir.schemas.events import ModelRef
 from mailweir.schemas.topics import MODELS
 from mailweir.services.cli.environment import client_settings
 from mailweir.services.cli.models_registry import By, Json, Model, Place, champion_version, open_registry, who
+from mailweir.services.cli.models_repair import repair_after
 from mailweir.services.cli.output import complain, emit
 
 if TYPE_CHECKING:
@@ -124,34 +123,43 @@ def promote(  # noqa: PLR0913 - typer: the parameters are the options
     opened, cause = open_registry(settings), _said(why)
     expected = _expected(opened, model, expect)
     made = opened.promote(ModelRef(name=model, version=version), expected=expected, cause=cause, by=who(by))
-    _tell(settings, opened, made, announce=announce, as_json=as_json)
+    if not _tell(settings, opened, made, announce=announce, as_json=as_json):
+        raise typer.Exit(1)
 
 
 @app.command()
-def rollback(
+def rollback(  # noqa: PLR0913 - typer: the parameters are the options
     *,
     why: Why,
     expect: Expected = None,
     by: By = None,
     model: Model = "email",
+    repair: Annotated[
+        bool,
+        typer.Option("--reclassify", help="Then decide again what it decided, as `mailweir models reclassify` does."),
+    ] = False,
     announce: Announce = None,
     registry: Place = None,
     as_json: Json = False,
 ) -> None:
     """Demote the champion: the one before it is champion again, and workers still hold it in memory.
 
-    Twice goes two champions back; a version that was rolled back never comes back by itself.
+    Twice goes two champions back; a version that was rolled back never comes back by itself. With --reclassify every mail whose
+    latest decision is the demoted version's gets a new one; if Kafka is away the demotion still holds, and what repairs later is said.
 
-    [bold]mailweir models rollback --why "lets invoices pass as spam"[/]
+    [bold]mailweir models rollback --why "lets invoices pass as spam" --reclassify[/]
 
-    Exit codes: 0 rolled back; 1 the champion is another than expected, or rolled back but not announced; 2 there was none
-    before it, it is broken or not signed, or no registry.
+    Exit codes: 0 rolled back, and repaired if asked; 1 the champion is another than expected, or rolled back but not announced or
+    not repaired; 2 there was none before it, it is broken or not signed, or no registry.
     """
     settings = client_settings(registry=registry)
     opened, cause = open_registry(settings), _said(why)
     expected = _expected(opened, model, expect) or champion_version(opened, model)
     made = opened.rollback(model, expected=expected, cause=cause, by=who(by))
-    _tell(settings, opened, made, announce=announce, as_json=as_json)
+    told = _tell(settings, opened, made, announce=announce, as_json=as_json)
+    repaired = not repair or repair_after(settings, opened, ModelRef(name=model, version=expected), as_json=as_json)
+    if not (told and repaired):
+        raise typer.Exit(1)
 
 
 def _expected(registry: Registry, model: str, named: str | None) -> str | None:
@@ -167,7 +175,8 @@ def _said(why: str) -> str:
     return " ".join(why.split())
 
 
-def _tell(settings: Settings, registry: Registry, made: Promotion, *, announce: bool | None, as_json: bool) -> None:
+def _tell(settings: Settings, registry: Registry, made: Promotion, *, announce: bool | None, as_json: bool) -> bool:
+    """What was done, to the user and to the topic; False if the topic should have been told and was not."""
     if as_json:
         emit(made.model_dump_json().encode())
     else:
@@ -176,35 +185,25 @@ def _tell(settings: Settings, registry: Registry, made: Promotion, *, announce: 
         typer.echo(f"{deed} {made.model.name} {made.model.version}{instead} (number {made.number})")
     if announce is None:
         announce = "kafka_bootstrap" in settings.model_fields_set
-    if not announce:
-        return
     try:
-        asyncio.run(_announce(settings, registry, made))
+        if announce:
+            asyncio.run(_announce(settings, registry, made))
     except MailweirError as error:
         # the pointer is the truth: this is done, and only those who listen on the topic do not know
         complain(f"done, but {settings.topic_name(MODELS.name)} was not told: {error.message}")
-        raise typer.Exit(1) from error
+        return False
+    return True
 
 
 async def _announce(settings: Settings, registry: Registry, made: Promotion) -> None:
-    from mailweir.services.stream import KafkaBus, Outgoing
+    from mailweir.services.retrain.announce import promotion_record
+    from mailweir.services.stream import KafkaBus
     from mailweir.services.topics import require
 
-    event = ModelPromoted(
-        model=made.model,
-        previous=made.previous,
-        uri=registry.folder(made.model).absolute().as_uri(),
-        manifest_sha256=made.manifest_sha256,
-        cause=made.cause,
-        promoted_at=made.at,
-    )
-    trace = child_traceparent(digest("promotion", event.event_id)[:32], "models", event.event_id)
-    headers = event_headers(event, "models", trace)
     await require(settings, (MODELS,))
     sink = KafkaBus(settings).sink()
     await sink.start()
     try:
-        name = settings.topic_name(MODELS.name)
-        await sink.send([Outgoing(name, made.model.name.encode(), event.encode(), headers)])
+        await sink.send([promotion_record(made, registry.folder(made.model), settings.topic_prefix)])
     finally:
         await sink.stop()

@@ -205,3 +205,21 @@ def test_a_change_is_another_label_or_another_probability() -> None:
         Change("category", "finance", "spam", 0.9, 0.9),
         Change("next_actions", "open_ticket", "", 0.9, 0.0),
     ]
+
+
+def test_a_rollback_holds_where_what_it_should_repair_cannot_be_reached(tmp_path: Path, tiny: Path) -> None:
+    """Kafka is away: the champion is the one before, exit code 1, and the line names the command that repairs later."""
+    _add(tmp_path, tiny, "1.a", "1.b")
+    registry = Registry(tmp_path / "registry")
+    for version in ("1.a", "1.b"):
+        promote(registry, version)
+    done = _models(tmp_path, "rollback", "--reclassify", "--no-announce", "--why", "worse", kafka_bootstrap=NOWHERE)
+    assert (done.code, done.out) == (1, "rolled back to email 1.a in place of 1.b (number 3)\n")
+    assert registry.champion("email").model.version == "1.a"  # type: ignore[union-attr]
+    [line] = done.err.splitlines()
+    assert line.startswith("mailweir: 1.b is demoted, but what it decided is not repaired: Kafka at")
+    assert line.endswith("Then: mailweir models reclassify 1.b")
+    champion = _models(tmp_path, "reclassify", "1.a", kafka_bootstrap=NOWHERE)
+    assert (champion.code, "demote it first" in champion.err) == (2, True)
+    alone = _models(tmp_path, "reclassify", "1.b", kafka_bootstrap=NOWHERE)
+    assert (alone.code, NOWHERE in alone.err) == (2, True)
