@@ -62,6 +62,7 @@ class Child:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self._lines: deque[str] = deque(maxlen=_LINES)
+        self._killed = False
         self._reading = asyncio.create_task(self._read())
 
     @classmethod
@@ -119,7 +120,9 @@ class Child:
             self._signal(signal.SIGTERM)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._process.wait(), grace_s)
-        self._signal(signal.SIGKILL)  # also what it started and left
+        if not self._killed:  # once: a number that is free again may become another's
+            self._killed = True
+            self._signal(signal.SIGKILL)  # also what it started and left
         await self._process.wait()
         if not (await asyncio.wait([self._reading], timeout=_READ_S))[0]:
             self._reading.cancel()  # a process that left the group holds the pipe open

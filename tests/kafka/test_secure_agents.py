@@ -19,6 +19,7 @@ from mailweir.schemas.topics import TOPICS
 from mailweir.services import topics
 from mailweir.services.broker import KafkaCluster
 from mailweir.services.cli.app import exit_code
+from mailweir.services.cli.models_versus import _words
 from mailweir.services.settings import Settings, load_settings
 from mailweir.services.stream import KafkaBus, Outgoing, Source
 from mailweir.services.stream.connection import client_options
@@ -157,6 +158,19 @@ async def test_the_client_sends_mail_and_follows_decisions(secure: KafkaCluster)
     for group in ("mailweir.client", "mailweir.client.billing"):
         async with member(client, "mail.classified", group) as source:
             assert await source.pull(1, 20_000)
+
+
+async def test_what_people_said_is_for_the_user_feedback_only(
+    secure: KafkaCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`models diff` of the client goes on without it and says so; that of feedback reads all that it compares."""
+    await write(settings_of(secure, "client"), "mail.feedback")
+    for user, told in (("client", True), ("feedback", False)):
+        settings = settings_of(secure, user)
+        assert await _words(settings, 0, {}) == []
+        assert ("who was right is not known" in capsys.readouterr().err) == told
+        for topic in ("mail.classified", "mail.classified.shadow"):
+            await read(settings, topic)
 
 
 @pytest.mark.parametrize("user", [*PARTIES, "intruder"])
