@@ -125,7 +125,8 @@ def promote(  # noqa: PLR0913 - typer: the parameters are the options
     settings = client_settings(registry=registry)
     opened, cause = open_registry(settings), _said(why)
     expected = _expected(opened, model, expect)
-    made = opened.promote(ModelRef(name=model, version=version), expected=expected, cause=cause, by=_who(by))
+    chosen = ModelRef(name=model, version=version)
+    made = opened.promote(chosen, expected=expected, cause=cause, by=_who(by), again=True)
     if not _tell(settings, opened, made, announce=announce, as_json=as_json):
         raise typer.Exit(1)
 
