@@ -206,6 +206,25 @@ class Settings(BaseSettings):
         gt=0,
         description="A run that has not ended by then is given up, and others may begin: longer than any run.",
     )
+    rollback_auto: bool = Field(
+        default=True,
+        description="A promoted champion of a registry that people disagree with is demoted by itself; false: only by a person.",
+    )
+    rollback_burn_factor: float = Field(
+        2.0,
+        gt=0,
+        description="Disagreement so many times the budget above, in the window and its last twelfth, and beyond chance more than "
+        "with the version before: lower reacts to less, and to noise.",
+    )
+    rollback_window_hours: float = Field(24.0, gt=0, description="The window: longer is steadier, and later.")
+    rollback_min_verdicts: int = Field(
+        50, ge=1, description="A rate of fewer says nothing: fewer react to noise as well."
+    )
+    rollback_min_people: int = Field(3, ge=1, description="So many must have spoken: with 1 a single one can demote.")
+    rollback_trial_days: float = Field(
+        7.0, gt=0, description="From its promotion on; later disagreement calls for a run."
+    )
+
     retrain_look_seconds: float = Field(
         60.0, gt=0, description="The policy is asked so often, also when no shard closes."
     )

@@ -30,7 +30,7 @@ def stocked(root: Path, tiny: Path, *versions: str) -> Registry:
 
 
 def promote(registry: Registry, version: str, why: str = "test") -> None:
-    """Make it champion, whoever is."""
+    """Make it champion, whoever is and whatever became of it."""
     champion = registry.champion("email")
     expected = champion.model.version if champion else None
-    registry.promote(ModelRef(name="email", version=version), expected=expected, cause=why, by="ann")
+    registry.promote(ModelRef(name="email", version=version), expected=expected, cause=why, by="ann", again=True)

@@ -21,7 +21,7 @@ from mailweir.schemas.events import (
 )
 from mailweir.schemas.headers import event_headers
 from mailweir.schemas.ids import digest
-from mailweir.services.retrain.counts import ShardCounts, Tally
+from mailweir.services.retrain.counts import Said, ShardCounts, Tally
 from mailweir.services.stream import Outgoing
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -34,6 +34,13 @@ def counts(
     """One verdict of each person, `wrong` of them against the model; labels as `intent__none=(right, wrong)`."""
     tallies = {name.replace("__", "/"): Tally(*pair) for name, pair in labels.items()}
     return ShardCounts(human, Tally(human - wrong, wrong), human * sure, tallies, at - timedelta(hours=1), at)
+
+
+def said(version: str, verdicts: int, wrong: int, at: datetime, people: int = 5) -> ShardCounts:
+    """A shard of verdicts on one version, given in one minute."""
+    minute = at.replace(second=0, microsecond=0)
+    names = frozenset(f"p{number}" for number in range(people))
+    return ShardCounts(versions={(version, minute): Said(Tally(verdicts - wrong, wrong), names)})
 
 
 def shard(number: int, human: int = 10, wrong: int = 0, taxonomy: TaxonomyRef = EMAIL) -> ShardClosed:

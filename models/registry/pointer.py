@@ -104,6 +104,16 @@ def before_champion(history: Sequence[Promotion]) -> Promotion | None:
     return standing[-2] if len(standing) > 1 else None
 
 
+def demoted_versions(history: Sequence[Promotion]) -> frozenset[str]:
+    """Versions that were rolled back and that nobody has promoted since."""
+    found: set[str] = set()
+    for entry in history:
+        if entry.action == "rolled_back" and entry.previous:
+            found.add(entry.previous.version)
+        found.discard(entry.model.version)
+    return frozenset(found)
+
+
 def _entry(content: bytes) -> Promotion:
     return Promotion.model_validate_json(content, extra="ignore")
 

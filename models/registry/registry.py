@@ -16,12 +16,19 @@ from pathlib import Path
 
 from mailweir.models.registry.intake import take_in
 from mailweir.models.registry.keys import PrivateKey, PublicKey
-from mailweir.models.registry.pointer import Promotion, before_champion, read_champion, read_history, swap_champion
+from mailweir.models.registry.pointer import (
+    Promotion,
+    before_champion,
+    demoted_versions,
+    read_champion,
+    read_history,
+    swap_champion,
+)
 from mailweir.models.registry.shadow import Shadow, read_shadow, remove_shadow, write_shadow
 from mailweir.models.registry.signature import Signature, read_signature
 from mailweir.models.registry.verify import Trusted, trusted_manifest, verify_bundle
 from mailweir.models.runtime.integrity import MANIFEST
-from mailweir.schemas.errors import RegistryError
+from mailweir.schemas.errors import ChampionChanged, RegistryError
 from mailweir.schemas.events import ModelRef, utc_now
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -126,11 +133,17 @@ class Registry:
         """
         return verify_bundle(self.entry(name, version).folder, self.key)
 
-    def promote(self, model: ModelRef, *, expected: str | None, cause: str, by: str) -> Promotion:
+    def before(self, name: str) -> Promotion | None:
+        """The entry of the version that a rollback returns to; None if there was none before the champion."""
+        return before_champion(self.history(name))
+
+    def promote(self, model: ModelRef, *, expected: str | None, cause: str, by: str, again: bool = False) -> Promotion:
         """Make a version champion in place of the version `expected` (None: there must be no champion yet).
 
+        A version that was demoted comes back only `again`, which is a person's word: the loop would promote it for ever.
+
         Raises:
-            ChampionChanged: the champion is another.
+            ChampionChanged: the champion is another, or the version was demoted and is not wanted again.
             RegistryError: there is no such version, or it is the champion already.
             BundleError: it is not whole, or not signed where the registry has a key.
         """
@@ -139,6 +152,9 @@ class Registry:
         def promotion(number: int, champion: Promotion | None) -> Promotion:
             if champion and champion.model == model:
                 raise RegistryError(f"{model.version} is the champion of {model.name} already", version=model.version)
+            if not again and model.version in demoted_versions(self.history(model.name)):
+                message = f"{model.version} was demoted: only a person brings it back, mailweir models promote"
+                raise ChampionChanged(message, version=model.version)
             return Promotion(
                 number=number,
                 action="promoted",
@@ -162,7 +178,7 @@ class Registry:
         """
 
         def promotion(number: int, champion: Promotion | None) -> Promotion:
-            back = before_champion(self.history(name))
+            back = self.before(name)
             if champion is None or back is None:
                 message = f"{name} had no champion before {expected}: promote the version that you want instead"
                 raise RegistryError(message, name=name)

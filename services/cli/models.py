@@ -122,7 +122,8 @@ def promote(  # noqa: PLR0913 - typer: the parameters are the options
     settings = client_settings(registry=registry)
     opened, cause = open_registry(settings), _said(why)
     expected = _expected(opened, model, expect)
-    made = opened.promote(ModelRef(name=model, version=version), expected=expected, cause=cause, by=who(by))
+    chosen = ModelRef(name=model, version=version)
+    made = opened.promote(chosen, expected=expected, cause=cause, by=who(by), again=True)
     if not _tell(settings, opened, made, announce=announce, as_json=as_json):
         raise typer.Exit(1)
 
@@ -196,7 +197,7 @@ def _tell(settings: Settings, registry: Registry, made: Promotion, *, announce: 
 
 
 async def _announce(settings: Settings, registry: Registry, made: Promotion) -> None:
-    from mailweir.services.retrain.announce import promotion_record
+    from mailweir.services.runs.records import promotion_record
     from mailweir.services.stream import KafkaBus
     from mailweir.services.topics import require
 

@@ -9,6 +9,7 @@ from mailweir.schemas.events import ShardClosed
 from mailweir.schemas.topics import DEAD, SHARDS
 from mailweir.services.app import Host
 from mailweir.services.retrain.counts import CountShard
+from mailweir.services.retrain.demote import Demoter
 from mailweir.services.retrain.request import configured_champion
 from mailweir.services.retrain.shards import count_shard
 from mailweir.services.retrain.trigger import STAGE, Trigger
@@ -23,7 +24,8 @@ def register(host: Host, count: CountShard = count_shard) -> None:
     A shard is done once it was judged with all others. What a judgement asks for is written before: a worker that dies in between
     judges again, finds the request on the topic, and asks for nothing.
     """
-    trigger = Trigger(host, count, lambda: configured_champion(host.settings))
+    demoter = Demoter.of(host.settings, host.metrics)
+    trigger = Trigger(host, count, lambda: configured_champion(host.settings), demoter)
     host.parts.append(trigger)
 
     @host.agent(SHARDS, STAGE)

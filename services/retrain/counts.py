@@ -8,7 +8,7 @@ from datetime import datetime
 
 from mailweir.schemas.events import ShardClosed
 
-__all__ = ["CountShard", "ShardCounts", "Tally", "total"]
+__all__ = ["CountShard", "Said", "ShardCounts", "Tally", "total"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,17 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """Verdicts on decisions of one version, and who gave them."""
+
+    heads: Tally = Tally()
+    people: frozenset[str] = frozenset()
+
+    def __add__(self, other: Said) -> Said:
+        return Said(self.heads + other.heads, self.people | other.people)
+
+
+@dataclass(frozen=True, slots=True)
 class ShardCounts:
     """A shard in figures. Only people's last words count: not rules, not implicit signs, nothing withdrawn."""
 
@@ -46,6 +57,9 @@ class ShardCounts:
     )  # "head/label" that people call right → whether it was decided
     first_at: datetime | None = None  # of the earliest word
     last_at: datetime | None = None  # of the latest
+    versions: Mapping[tuple[str, datetime], Said] = field(
+        default_factory=dict
+    )  # version that decided, and the minute in which it was said → what; a shard holds an hour, so these are few
 
 
 CountShard = Callable[[ShardClosed], ShardCounts]
@@ -53,7 +67,7 @@ CountShard = Callable[[ShardClosed], ShardCounts]
 
 
 def total(counts: Iterable[ShardCounts]) -> ShardCounts:
-    """Several shards as one."""
+    """Several shards as one, without what was said of single versions."""
     human, heads, expected = 0, Tally(), 0.0
     labels: dict[str, Tally] = {}
     moments: list[datetime] = []

@@ -9,7 +9,7 @@ from datetime import timedelta
 from mailweir.services.retrain.counts import ShardCounts, Tally
 from mailweir.services.settings import Settings
 
-__all__ = ["Finding", "Limits", "drift", "enough_labels", "fast_burn", "weak_class"]
+__all__ = ["Finding", "Limits", "beyond_chance", "drift", "enough_labels", "fast_burn", "weak_class"]
 
 _SHORT = 12  # the long window is so many short ones: the SRE workbook's choice (chapter 5, multiwindow alerts)
 _Z = 1.645  # one-sided 95 %: the fall of accuracy must not be chance
@@ -113,12 +113,13 @@ def drift(before: ShardCounts, recent: ShardCounts, limits: Limits) -> Finding:
     figures = f"mean probability fell by {surer:.3f}, accuracy by {fall:.3f} (limit {limits.drift_drop:g})"
     if surer < limits.drift_drop:
         return Finding("no_drift", met=False, text=figures)
-    if fall < limits.drift_drop or not _beyond_chance(before.heads, recent.heads):
+    if fall < limits.drift_drop or not beyond_chance(before.heads, recent.heads):
         return Finding("drift_unconfirmed", met=False, text=figures)
     return Finding("drift", met=True, text=figures)
 
 
-def _beyond_chance(before: Tally, recent: Tally) -> bool:
+def beyond_chance(before: Tally, recent: Tally) -> bool:
+    """Whether the share called wrong has grown by more than chance (two proportions, one-sided, 95 %)."""
     share = (before + recent).wrong_share
     spread = math.sqrt(share * (1 - share) * (1 / before.said + 1 / recent.said))
     return recent.wrong_share - before.wrong_share > _Z * spread

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from mailweir.schemas.events import ShardClosed
-from mailweir.services.retrain.counts import ShardCounts, Tally
+from mailweir.services.retrain.counts import Said, ShardCounts, Tally
 from mailweir.services.runs.shards import read_shard
 
 if TYPE_CHECKING:
@@ -44,7 +45,17 @@ def count_rows(rows: Iterable[FeedbackRow]) -> ShardCounts:
         labels=dict(labels),
         first_at=min(times, default=None),
         last_at=max(times, default=None),
+        versions=_by_version(words),
     )
+
+
+def _by_version(words: Iterable[FeedbackRow]) -> dict[tuple[str, datetime], Said]:
+    found: dict[tuple[str, datetime], Said] = defaultdict(Said)
+    for row in words:
+        good = [right for _, right, _ in _verdicts(row)]
+        minute = row.given_at.replace(second=0, microsecond=0)
+        found[row.model_version, minute] += Said(Tally(sum(good), len(good) - sum(good)), frozenset({row.person}))
+    return dict(found)
 
 
 def _verdicts(row: FeedbackRow) -> Iterable[tuple[str, bool, float]]:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from mailweir.schemas.errors import DependencyError
-from mailweir.schemas.events import RetrainRequested, utc_now
+from mailweir.schemas.errors import BundleError, DependencyError, RegistryError
+from mailweir.schemas.events import RetrainRequested, ShardClosed, utc_now
 from mailweir.services.app import Host, Part
 from mailweir.services.retrain.counts import CountShard
+from mailweir.services.retrain.demote import Demoter
 from mailweir.services.retrain.evidence import CountedShard, Counter, gather
 from mailweir.services.retrain.policy import Verdict, judge
 from mailweir.services.retrain.request import Champion, record_of, request_run
 from mailweir.services.retrain.rules import Limits
 from mailweir.services.runs.reader import HistoryReader
+from mailweir.services.runs.records import promotion_record
 from mailweir.services.telemetry import logger
 
 __all__ = ["STAGE", "Trigger"]
@@ -34,6 +36,7 @@ class Trigger(Part):
         host: Host,
         count: CountShard,
         champion: Callable[[], Champion],
+        demoter: Demoter | None = None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         super().__init__()
@@ -43,6 +46,7 @@ class Trigger(Part):
         self._sink = host.stream.sink()
         self._counter = Counter(count)
         self._champion = champion
+        self._demoter = demoter
         self._clock = clock
         self._turn = asyncio.Lock()  # one judgement at a time: the next must see what the last one asked for
         self._said: tuple[str, ...] = ()  # why the last one refused: a line is logged when that changes
@@ -60,11 +64,12 @@ class Trigger(Part):
         """Judge now. A run that is called for is asked for before this returns.
 
         Raises:
-            DependencyError: broker or store are away; nothing was decided.
+            DependencyError: broker, store or registry are away; nothing was decided.
         """
         async with self._turn:
-            history = await self._reader.catch_up()
-            champion, now = self._champion(), self._clock()
+            history, now = await self._reader.catch_up(), self._clock()
+            await self._try_champion(list(history.shards.values()), now)
+            champion = self._present()
             evidence, shards = await asyncio.to_thread(gather, history, self._counter, champion, now)
             verdict = judge(evidence, self._limits)
             self._measure(evidence.fresh.human, open_run=evidence.open_run is not None)
@@ -74,6 +79,27 @@ class Trigger(Part):
             after = history.last.request.run_id if history.last else ""
             await self._ask(_request(champion, shards, after, verdict, now), verdict)
             return verdict
+
+    def _present(self) -> Champion:
+        """A registry that was there at the start and cannot be read now is waited for."""
+        try:
+            return self._champion()
+        except (RegistryError, BundleError) as error:
+            raise DependencyError(error.message) from error
+
+    async def _try_champion(self, shards: Sequence[ShardClosed], now: datetime) -> None:
+        """Demote the champion if people's words call for it: what is judged next is the one before it."""
+        if self._demoter is None:
+            return
+        counts = await asyncio.to_thread(lambda: [found for one in shards if (found := self._counter.of(one))])
+        made = await asyncio.to_thread(self._demoter.look, counts, now)
+        if made is None:
+            return
+        place = self._demoter.registry.folder(made.model)
+        try:
+            await self._sink.send([promotion_record(made, place, self._host.settings.topic_prefix)])
+        except DependencyError as error:  # workers watch the pointer, which is the truth
+            log.warning("demotion_not_announced", version=made.model.version, error=error.message)
 
     async def _ask(self, request: RetrainRequested, verdict: Verdict) -> None:
         await self._sink.send([record_of(request, self._host.settings.topic_prefix)])

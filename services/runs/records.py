@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mailweir.models.registry import Promotion, Registry
+from mailweir.models.registry import Promotion
 from mailweir.schemas.events import ModelPromoted, RetrainFinished
 from mailweir.schemas.headers import child_traceparent, event_headers
 from mailweir.schemas.ids import digest, trace_id
 from mailweir.schemas.topics import MODELS, RETRAIN
 from mailweir.services.stream import Outgoing
 
-__all__ = ["finished_record", "promoted_record"]
+__all__ = ["finished_record", "promotion_record"]
 
 
 def finished_record(end: RetrainFinished, prefix: str) -> Outgoing:
@@ -20,12 +20,12 @@ def finished_record(end: RetrainFinished, prefix: str) -> Outgoing:
     return Outgoing(RETRAIN.full_name(prefix), end.run_id.encode(), end.encode(), event_headers(end, "trainer", trace))
 
 
-def promoted_record(made: Promotion, registry: Path, prefix: str) -> Outgoing:
-    """For `mail.models`; told twice it is the same event."""
+def promotion_record(made: Promotion, folder: Path, prefix: str) -> Outgoing:
+    """For `mail.models`, a hint: the registry's pointer is the truth. `folder` is where the champion's bundle lies."""
     event = ModelPromoted(
         model=made.model,
         previous=made.previous,
-        uri=Registry(registry).folder(made.model).absolute().as_uri(),
+        uri=folder.absolute().as_uri(),
         manifest_sha256=made.manifest_sha256,
         cause=made.cause,
         promoted_at=made.at,

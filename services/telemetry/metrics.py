@@ -116,6 +116,20 @@ class Metrics:
         self.retrain_refusals = Counter(
             "mailweir_retrain_refusals", "Times the trigger asked for no run, by reason.", ["reason"], registry=on
         )
+        self.rollbacks = Counter(
+            "mailweir_auto_rollbacks",
+            "Champions that the disagreement of people called to demote: done, or failed because nothing sound was before.",
+            ["outcome"],
+            registry=on,
+        )
+        for outcome in ("done", "failed"):
+            self.rollbacks.labels(outcome)
+        self.disagreement = Gauge(
+            "mailweir_champion_disagreement",
+            "Share of people's verdicts in the window that are against a champion on trial; NaN where too few say anything.",
+            registry=on,
+        )
+        self.disagreement.set(float("nan"))
         self.retrain_open = Gauge("mailweir_retrain_open", "1 while a training run goes on.", registry=on)
         self.retrain_new_labels = Gauge(
             "mailweir_retrain_new_labels", "Words of people that no run has learned from.", registry=on

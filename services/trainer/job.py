@@ -12,7 +12,7 @@ from mailweir.schemas.events import RetrainFinished, utc_now
 from mailweir.schemas.topics import RETRAIN, SHARDS
 from mailweir.services.runs.history import History
 from mailweir.services.runs.reader import HistoryReader
-from mailweir.services.runs.records import finished_record, promoted_record
+from mailweir.services.runs.records import finished_record, promotion_record
 from mailweir.services.settings import Settings
 from mailweir.services.stream import Bus
 from mailweir.services.telemetry import logger
@@ -81,7 +81,7 @@ async def _tell(settings: Settings, connect: Connect, end: RetrainFinished, made
             log.warning("trainer_end_unlike", run_id=end.run_id, told=run.end.outcome, came_to=end.outcome)
         return
     prefix, sink = settings.topic_prefix, connect().sink()
-    promoted = [promoted_record(made, settings.registry, prefix)] if made and settings.registry else []
+    promoted = [promotion_record(made, open_house(settings).folder(made.model), prefix)] if made else []
     await sink.start()
     try:
         await sink.send([*promoted, finished_record(end, prefix)])
