@@ -14,6 +14,7 @@ from mailweir.schemas.events import (
     EntityMark,
     Feedback,
 )
+from mailweir.services.feedback.desks import desks_of
 from mailweir.services.feedback.marks import Fields, moved
 from mailweir.services.feedback.redaction import Redaction
 
@@ -66,9 +67,9 @@ def joined(
     feedback: Feedback, place: Coordinates, decision: Decision, email: Email, redaction: Redaction
 ) -> FeedbackRow:
     """The row of a word that was checked."""
-    language = email.language.code
+    language, desks = email.language.code, desks_of(feedback, decision)
     before = _fields(email)
-    after: Fields = {name: redaction.of(text, language) for name, text in before.items()}
+    after: Fields = {name: redaction.of(text, language, desks) for name, text in before.items()}
 
     def placed(marks: Iterable[EntityMark]) -> tuple[EntityMark, ...]:
         return moved(marks, before, after)
@@ -77,7 +78,7 @@ def joined(
         update={
             "subject": after["subject"],
             "sender_domain": email.sender.address.rpartition("@")[2],
-            "mailbox": redaction.of(email.mailbox, language),
+            "mailbox": redaction.of(email.mailbox, language, desks),
             "body": after["body"],
             "language": language,
             "decided": Decided(
