@@ -18,14 +18,7 @@ from mailweir.services.feedback.desks import desks_of
 from mailweir.services.feedback.marks import Fields, moved
 from mailweir.services.feedback.redaction import Redaction
 
-__all__ = ["check", "joined", "says_nothing", "withdrawal"]
-
-
-def says_nothing(feedback: Feedback) -> bool:
-    """True if a feedback corrects and confirms nothing: it can only withdraw."""
-    return not (
-        feedback.heads or feedback.next_actions is not None or feedback.entities_added or feedback.entities_removed
-    )
+__all__ = ["check", "joined", "withdrawal"]
 
 
 def check(feedback: Feedback, decision: Decision, email: Email) -> None:
@@ -109,6 +102,7 @@ def withdrawal(feedback: Feedback, place: Coordinates) -> FeedbackRow:
         person=feedback.person,
         origin=feedback.origin,
         given_at=feedback.given_at,
+        given_by=feedback.given_by,
         withdraws=feedback.withdraws,
         taxonomy_name=feedback.taxonomy.name,
         taxonomy_version=feedback.taxonomy.version,

@@ -12,7 +12,7 @@ from mailweir.schemas.errors import DeliveryError, DependencyError, RecordError,
 from mailweir.schemas.events import Feedback, utc_now
 from mailweir.services.app import Host, Part
 from mailweir.services.feedback.find import Finder, Found
-from mailweir.services.feedback.join import check, joined, says_nothing, withdrawal
+from mailweir.services.feedback.join import check, joined, withdrawal
 from mailweir.services.feedback.ledger import Ledger, Pages
 from mailweir.services.feedback.names import Shard
 from mailweir.services.feedback.redaction import Redaction
@@ -217,7 +217,7 @@ class Keeper(Part):
 
 def _only_withdraws(word: Feedback) -> bool:
     """It needs neither mail nor decision: taking a word back must be possible after the mail is gone."""
-    return word.withdraws is not None and says_nothing(word)
+    return word.withdraws is not None and word.says_nothing
 
 
 def _outcome(result: FeedbackRow | Feedback | RecordError) -> Result:

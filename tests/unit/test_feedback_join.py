@@ -11,7 +11,7 @@ from loop import decided, mail, word
 from mailweir.schemas.errors import InvalidEvent, OtherTaxonomy, RecordError, UnknownDecision
 from mailweir.schemas.events import Coordinates, Correction, Entity, EntityMark, Language, ModelRef, TaxonomyRef
 from mailweir.services.feedback.desks import desks_of, places
-from mailweir.services.feedback.join import check, joined, says_nothing, withdrawal
+from mailweir.services.feedback.join import check, joined, withdrawal
 from mailweir.services.feedback.marks import moved
 from mailweir.services.feedback.redact import KINDS, redact
 from mailweir.services.feedback.redaction import UNREDACTED, Redaction
@@ -156,8 +156,8 @@ def test_confirming_the_decisions_own_label_is_right() -> None:
 def test_a_mere_withdrawal_has_neither_text_nor_decision() -> None:
     """It says nothing but what it takes back."""
     back = word(DECISION, heads={}, withdraws="a" * 64)
-    assert says_nothing(back)
-    assert not says_nothing(word(DECISION))
-    assert not says_nothing(word(DECISION, heads={}, next_actions=()))
+    assert back.says_nothing
+    assert not word(DECISION).says_nothing
+    assert not word(DECISION, heads={}, next_actions=()).says_nothing
     made = withdrawal(back, PLACE)
     assert (made.body, made.subject, made.corrected.empty, made.withdraws) == ("", "", True, "a" * 64)
