@@ -32,6 +32,7 @@ from mailweir.services.cli import (
     topics,
     train,
     watch,
+    withdraw,
     worker,
 )
 from mailweir.services.cli.output import complain, discard_output
@@ -100,6 +101,8 @@ app.command("worker")(worker.worker)
 app.command("send")(send.send)
 app.command("watch")(watch.watch)
 app.command("classify")(classify.classify)
+feedback.app.command("withdraw")(withdraw.withdraw)
+feedback.app.command("receipt")(withdraw.receipt)
 app.add_typer(feedback.app, name="feedback")
 app.add_typer(dead.app, name="dead")
 app.add_typer(topics.app, name="topics")

@@ -98,7 +98,9 @@ def holdings(store: Store, person: str) -> Holdings:
 
 def withdrawals(rows: Iterable[FeedbackRow], by: str, why: str, at: datetime) -> list[Feedback]:
     """One withdrawal for each word, in the name of the person who said it. Pure."""
-    words = {row.feedback_id: row for row in rows}
+    words: dict[str, FeedbackRow] = {}
+    for row in rows:
+        words.setdefault(row.feedback_id, row)
     return [_withdrawal(row, by, why, at) for row in words.values()]
 
 

@@ -10,8 +10,9 @@ from typing import Any, Literal
 import orjson
 
 from mailweir.models.feedback import FeedbackRow
+from mailweir.schemas.events import ModelRef, RetrainRequested
 from mailweir.services.feedback.holdings import HeldFile, Holdings
-from mailweir.services.feedback.unlearn import BundleUse
+from mailweir.services.feedback.unlearn import BundleUse, Known, clean_start
 
 __all__ = ["Receipt", "State"]
 
@@ -23,6 +24,7 @@ class Receipt:
     """Of one person. The same ledger and registry give the same receipt, whoever asks and when."""
 
     held: Holdings
+    known: Known
     uses: Sequence[BundleUse]
 
     @property
@@ -36,6 +38,18 @@ class Receipt:
         if self.held.open:
             return "not_withdrawn"
         return "rebuild_due" if self.due else "done"
+
+    @property
+    def start(self) -> ModelRef | None:
+        """What a rebuild may continue: the latest champion that is free of the words; None if none is."""
+        return clean_start(self.known, self.uses, self.due[0].model.name) if self.due else None
+
+    def answered_by(self, request: RetrainRequested) -> bool:
+        """True if the run knows of every withdrawal and continues a bundle that is free of the words."""
+        named = {(shard.shard_id, shard.sha256) for shard in request.shards}
+        back = {row.withdraws for file in self.held.shards if (file.name, file.sha256) in named for row in file.mine}
+        free = {use.model for use in self.uses if use.free}
+        return (request.start or request.champion) in free and {row.feedback_id for row in self.held.words} <= back
 
     def json(self) -> dict[str, Any]:
         """All of it, and under `sha256` the hash of the rest as JSON with sorted keys."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,7 +108,7 @@ def bundle_uses(known: Known, held: Holdings) -> list[BundleUse]:
     return [with_inheritance(model) for model in sorted(learned, key=lambda one: (one.name, one.version))]
 
 
-def clean_start(known: Known, uses: list[BundleUse], name: str) -> ModelRef | None:
+def clean_start(known: Known, uses: Sequence[BundleUse], name: str) -> ModelRef | None:
     """The latest champion of that model that is free of the person's words; None if none ever was. Pure."""
     free = {use.model for use in uses if use.free}
     return next((model for model in known.past if model.name == name and model in free), None)

@@ -30,6 +30,7 @@ from mailweir.schemas.events import (
 from mailweir.services.app import Host
 from mailweir.services.cli.worker import STAGES
 from mailweir.services.feedback.agent import register
+from mailweir.services.feedback.join import withdrawal
 from mailweir.services.feedback.ledger import Ledger, all_rows
 from mailweir.services.feedback.redact import KINDS
 from mailweir.services.feedback.redaction import UNREDACTED, Redaction
@@ -422,3 +423,23 @@ async def test_no_text_reaches_the_log(ledger: Path, capfd: pytest.CaptureFixtur
     assert secret not in logged
     assert "Please ship" not in logged
     assert [secret in row.model_dump_json() for row in written(ledger)] == [False, False]  # segment and shard
+
+
+async def test_a_withdrawal_in_a_persons_name_closes_its_shard_at_once(ledger: Path) -> None:
+    """The next run must know of it; the person's own waits as every word does, and a restart forgets nothing."""
+    bus = memory_bus(1)
+    decision, _ = decide(bus, 1)
+    said = word(decision)
+    say(bus, said, word(decision, minute=1, heads={}, withdraws=said.event_id))
+    async with agent(bus, ledger) as host:
+        await until(lambda: finished(host) == 2)
+    assert announced(bus) == []
+    pages = (book := Ledger(Store(str(ledger)))).turn_to(("mail.feedback", 0))
+    back = word(decision, minute=2, heads={}, withdraws=said.event_id, given_by="operator")
+    book.append(pages, [withdrawal(back, Coordinates(topic="mail.feedback", partition=0, offset=2))])
+    say(bus, back)
+    async with agent(bus, ledger):
+        await until(lambda: len(announced(bus)) == 1)
+    [event] = announced(bus)
+    assert (event.cause, event.rows) == ("withdrawal", 3)
+    assert (last_words(rows(ledger)), rows(ledger)[-1].given_by) == ([], "operator")

@@ -84,6 +84,14 @@ def test_feedback_from_before_a_field_was_added_is_read() -> None:
     assert older.event_id == newer.event_id
 
 
+def test_a_request_from_before_a_field_was_added_is_read() -> None:
+    """Who asked before `start` existed meant the champion: nothing else differs."""
+    older = RetrainRequested.decode((GOLDEN / "older" / "retrain_requested.json").read_bytes())
+    newer = RetrainRequested.decode(changed("retrain_requested"))
+    assert (older.start, newer.start) == (None, ModelRef(name="email", version="0.9.0"))
+    assert older == newer.model_copy(update={"start": None})
+
+
 def test_golden_fields_arrive_as_values() -> None:
     """Times are aware UTC, addresses and places are objects, labels are read as written."""
     email, decision = Email.decode(changed("email")), Decision.decode(changed("decision"))
