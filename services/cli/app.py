@@ -26,6 +26,7 @@ from mailweir.services.cli import (
     models_diff,
     models_look,
     retrain,
+    review,
     schemas,
     send,
     settings,
@@ -101,6 +102,7 @@ app.command("send")(send.send)
 app.command("watch")(watch.watch)
 app.command("classify")(classify.classify)
 app.add_typer(feedback.app, name="feedback")
+app.add_typer(review.app, name="review")
 app.add_typer(dead.app, name="dead")
 app.add_typer(topics.app, name="topics")
 app.add_typer(retrain.app, name="retrain")
