@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,7 +12,7 @@ from mailweir.schemas.errors import InputError, MailExpired, RecordError
 from mailweir.schemas.events import Decision, Feedback, ReviewAsked
 from mailweir.services.cli.environment import client_settings
 from mailweir.services.cli.feedback import word_about
-from mailweir.services.cli.output import complain, emit
+from mailweir.services.cli.output import complain, console, emit
 
 if TYPE_CHECKING:
     from mailweir.services.cli.review_place import Place
@@ -39,6 +40,10 @@ def next_question(
 ) -> None:
     """Show what is open, question by question, and take the answers by key.
 
+    Shows the mail, what was decided with its probabilities, and why it is asked about. Enter: all heads are right as they stand.
+    A digit opens the labels of a head, a letter chooses one. s skips, u takes the last answer back, m shows the whole mail,
+    q ends. Each answer is sent at once. On a cluster with permissions it is the user review that asks and answers.
+
     [bold]mailweir review next --person u-17[/]
 
     Exit codes: 0 shown, also where nothing is open; 1 the broker went away; 2 no terminal, no broker or no topic.
@@ -46,6 +51,12 @@ def next_question(
     settings = client_settings()
     if as_json:
         asyncio.run(_list(settings, count))
+        return
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise InputError("there is no terminal: use `mailweir review next --json` and `mailweir review answer`")
+    if not person:
+        raise InputError("who answers? give --person ID, the same opaque id each time")
+    asyncio.run(_sit(settings, person, count))
 
 
 @app.command()
@@ -111,6 +122,15 @@ async def _answer(settings: Settings, decision_id: str, person: str, said: _Said
         word = word.model_copy(update={"decision_source": question.decision_source})
         await place.send(word)
         return word
+
+
+async def _sit(settings: Settings, person: str, count: int | None) -> None:
+    from mailweir.services.cli.keys import Keys
+    from mailweir.services.cli.review_place import opened
+    from mailweir.services.cli.review_session import Session
+
+    async with opened(settings) as place, Keys(sys.stdin.fileno()) as keys:
+        await Session(place, keys, console(), person).run(count)
 
 
 async def _list(settings: Settings, count: int | None) -> None:
