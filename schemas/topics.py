@@ -14,6 +14,7 @@ from mailweir.schemas.events import (
     RawEmail,
     RetrainFinished,
     RetrainRequested,
+    ReviewAsked,
     ShardClosed,
 )
 
@@ -26,6 +27,7 @@ __all__ = [
     "PARSED",
     "RAW",
     "RETRAIN",
+    "REVIEW",
     "SHARDS",
     "TOPICS",
     "Topic",
@@ -83,7 +85,7 @@ PARSED = Topic(
     key="email id",
     events=(Email,),
     writers=("ingest",),
-    readers=("classify", "feedback"),
+    readers=("classify", "feedback", "review"),
     partitions=12,
     retention_ms=30 * _DAY_MS,
     # a body at ingest's limit of 262,144 characters is at most 1.5 MiB of JSON; the rest is addresses and references
@@ -95,18 +97,29 @@ CLASSIFIED = Topic(
     key="email id",
     events=(Decision,),
     writers=("classify",),
-    readers=("client", "feedback"),
+    readers=("client", "feedback", "review"),
     partitions=12,
     retention_ms=30 * _DAY_MS,
     max_record_bytes=4 * _MIB,
     meaning="Decisions, the public contract.",
 )
+REVIEW = Topic(
+    name="review",
+    key="email id",
+    events=(ReviewAsked,),
+    writers=("review",),
+    readers=("review",),
+    # one log in one order: everybody who reads it knows the same budget; a question is 1 KB, and there are tens a day
+    partitions=1,
+    retention_ms=30 * _DAY_MS,  # as long as the mail that it is about
+    meaning="Decisions that people are asked about.",
+)
 FEEDBACK = Topic(
     name="feedback",
     key="email id",
     events=(Feedback,),
-    writers=("client",),
-    readers=("feedback",),
+    writers=("client", "review"),
+    readers=("feedback", "review"),
     partitions=6,
     retention_ms=90 * _DAY_MS,
     meaning="What people, rules and later behaviour say about decisions.",
@@ -146,7 +159,7 @@ DEAD = Topic(
     name="dead",
     key="original key",
     events=(DeadLetter,),
-    writers=("ingest", "classify", "feedback", "retrain"),
+    writers=("ingest", "classify", "feedback", "retrain", "review"),
     readers=("client",),
     partitions=6,
     retention_ms=30 * _DAY_MS,
@@ -155,4 +168,4 @@ DEAD = Topic(
     meaning="Rejected records, untouched, with the cause in headers.",
 )
 
-TOPICS: tuple[Topic, ...] = (RAW, PARSED, CLASSIFIED, FEEDBACK, SHARDS, RETRAIN, MODELS, DEAD)
+TOPICS: tuple[Topic, ...] = (RAW, PARSED, CLASSIFIED, REVIEW, FEEDBACK, SHARDS, RETRAIN, MODELS, DEAD)

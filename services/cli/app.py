@@ -26,6 +26,7 @@ from mailweir.services.cli import (
     models_diff,
     models_look,
     retrain,
+    review,
     schemas,
     send,
     settings,
@@ -104,6 +105,7 @@ app.command("classify")(classify.classify)
 feedback.app.command("withdraw")(withdraw.withdraw)
 feedback.app.command("receipt")(withdraw.receipt)
 app.add_typer(feedback.app, name="feedback")
+app.add_typer(review.app, name="review")
 app.add_typer(dead.app, name="dead")
 app.add_typer(topics.app, name="topics")
 app.add_typer(retrain.app, name="retrain")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -11,6 +13,8 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
 )
+
+from mailweir.schemas.events import ReviewWhy
 
 __all__ = ["Metrics"]
 
@@ -94,6 +98,23 @@ class Metrics:
         )
         self.retrain_unreadable = Gauge(
             "mailweir_retrain_unreadable_shards", "Announced shards whose file is gone or no shard.", registry=on
+        )
+
+        self._declare_review()
+
+    def _declare_review(self) -> None:
+        on = self.registry
+        self.review_asked = Counter(
+            "mailweir_review_asked", "Decisions that people are asked about, by why.", ["why"], registry=on
+        )
+        for why in get_args(ReviewWhy):
+            self.review_asked.labels(why)
+        self.review_budget_left = Gauge(
+            "mailweir_review_budget_left", "Questions that may still be asked this UTC day.", registry=on
+        )
+        self.review_open = Gauge("mailweir_review_open", "Questions that nobody has answered.", registry=on)
+        self.review_answered = Gauge(
+            "mailweir_review_answered", "Questions on the topic that somebody has answered.", registry=on
         )
 
     def _declare_stages(self) -> None:

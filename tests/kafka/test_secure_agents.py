@@ -160,7 +160,7 @@ async def test_the_client_sends_mail_and_follows_decisions(secure: KafkaCluster)
 
 @pytest.mark.parametrize("user", [*PARTIES, "intruder"])
 async def test_a_user_writes_and_reads_what_the_table_says_and_nothing_else(secure: KafkaCluster, user: str) -> None:
-    """All eight topics: it sees those that it works on, and of these it writes or reads only what is its own."""
+    """All nine topics: it sees those that it works on, and of these it writes or reads only what is its own."""
     settings = settings_of(secure, user)
     seen = {row.name for row in await topics.list_topics(settings) if row.exists}
     assert seen == {topic.full_name("mail") for topic in TOPICS if user in (*topic.writers, *topic.readers)}

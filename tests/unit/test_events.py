@@ -35,6 +35,7 @@ from mailweir.schemas.events import (
     RawEmail,
     RetrainFinished,
     RetrainRequested,
+    ReviewAsked,
     ShardClosed,
     TaxonomyRef,
 )
@@ -43,6 +44,7 @@ EVENTS: dict[str, type[Event]] = {
     "raw_email": RawEmail,
     "email": Email,
     "decision": Decision,
+    "review_asked": ReviewAsked,
     "feedback": Feedback,
     "shard_closed": ShardClosed,
     "retrain_requested": RetrainRequested,
