@@ -17,6 +17,7 @@ from aiokafka.partitioner import murmur2
 from mailweir.schemas.errors import DependencyError, TopicMissing, WriteRefused
 from mailweir.schemas.events import Coordinates
 from mailweir.services.stream.record import Outgoing, Partition, Record
+from mailweir.services.stream.scan import JournalScan
 from mailweir.services.stream.transport import Contact, Lag, Rebalanced
 
 __all__ = ["MemoryBus"]
@@ -60,6 +61,10 @@ class MemoryBus:
         """Everything on a topic, partition by partition: open to assertions."""
         return [record for place in self.places(topic) for record in self._logs[place][self.start(place) :]]
 
+    def held(self, topic: str) -> list[Record]:
+        """The same; nothing where there is no such topic."""
+        return self.records(topic) if any(name == topic for name, _ in self._logs) else []
+
     def places(self, topic: str) -> list[Partition]:
         """The partitions of a topic.
 
@@ -75,9 +80,9 @@ class MemoryBus:
         """A new reader of a whole topic."""
         return _MemoryJournal(self, topic)
 
-    def has(self, topic: str) -> bool:
-        """Whether there is such a topic."""
-        return any(name == topic for name, _ in self._logs)
+    def scan(self, topic: str) -> JournalScan:
+        """A new reader of what a topic holds from a time on."""
+        return JournalScan(self.journal(topic))
 
     def write(self, outgoing: Outgoing) -> Record:
         """Append one record."""
@@ -150,11 +155,7 @@ class _MemoryLookup:
     async def stop(self) -> None:
         """Nothing to disconnect."""
 
-    async def at(
-        self,
-        places: Collection[Coordinates],
-        wait_ms: int,  # noqa: ARG002 - the bus answers at once
-    ) -> Mapping[Coordinates, Record]:
+    async def at(self, places: Collection[Coordinates], wait_ms: int) -> Mapping[Coordinates, Record]:  # noqa: ARG002
         """What the logs hold there."""
         self._bus.require()
         return {place: record for place in places if (record := self._bus.at(place)) is not None}
@@ -168,8 +169,7 @@ class _MemoryLookup:
         """What the logs hold of those keys."""
         self._bus.require()
         found: dict[bytes, list[Record]] = {key: [] for key in since}
-        places = self._bus.places(topic) if self._bus.has(topic) else []
-        for record in itertools.chain.from_iterable(self._bus.log(place)[self._bus.start(place) :] for place in places):
+        for record in self._bus.held(topic):
             if record.key is not None and record.timestamp_ms >= since.get(record.key, record.timestamp_ms + 1):
                 found[record.key].append(record)
         return found

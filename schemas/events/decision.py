@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -99,7 +100,9 @@ class Decision(Event):
 
     ce_type: ClassVar[str] = "mailweir.decision"
 
-    decision_id: Sha256 = Field(description="Same mail, model, taxonomy and policy: same id.")
+    decision_id: Sha256 = Field(
+        description="Same mail, model, taxonomy and policy: same id, whether decided at first or as a repair."
+    )
     email_id: Sha256 = Field(description="The mail; consumers upsert by it.")
     input_id: str | None = Field(default=None, description="The producer's own id, if it sent one.")
     source: Coordinates | None = Field(default=None, description="Where the parsed mail lies; null outside Kafka.")
@@ -122,6 +125,10 @@ class Decision(Event):
     timings_ms: dict[str, float] = Field(
         default_factory=dict, description="Milliseconds per stage, a batch's share per mail."
     )
+    supersedes: Sha256 | None = Field(
+        default=None,
+        description="Id of the decision of a demoted model that this one takes the place of; null if it repairs none.",
+    )
 
     @property
     def event_id(self) -> str:
@@ -143,23 +150,35 @@ class Decision(Event):
         return self
 
     def same_answer(self, other: Decision) -> bool:
-        """True if `other` is this decision again: all equal but the times, the place that was read, and the reasons.
+        """True if `other` is this decision again: all equal but the times, the places, what it supersedes, and the reasons.
 
-        Reasons explain an answer and are no part of it: a worker may be told not to spend time on them.
+        Reasons explain an answer and are no part of it: a worker may be told not to spend time on them. A repair gives the answer
+        that the same model would have given at first.
         Probabilities count as equal within `PROBABILITY_TOLERANCE`: the same mail in another batch is the same to that.
         """
-        return _equal(self._answer(), other._answer())
+        return not self.differences(other)
+
+    def differences(self, other: Decision) -> tuple[str, ...]:
+        """Where `other` is not the same answer, as dotted names: `heads.category.label`. Names only: values may be text of a mail."""
+        return tuple(_differences(self._answer(), other._answer(), ""))
 
     def _answer(self) -> dict[str, Any]:
-        return self.model_dump(exclude={"source", "decided_at", "timings_ms", "reasons"})
+        return self.model_dump(exclude={"source", "decided_at", "timings_ms", "reasons", "supersedes"})
 
 
-def _equal(one: Any, other: Any) -> bool:
-    """Deep equality, floats within the tolerance."""
+def _differences(one: Any, other: Any, at: str) -> Iterator[str]:
+    """Places in which two values differ, floats by more than the tolerance."""
     if isinstance(one, float) and isinstance(other, float):
-        return abs(one - other) <= PROBABILITY_TOLERANCE
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_equal(value, other[key]) for key, value in one.items())
-    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
-        return len(one) == len(other) and all(_equal(a, b) for a, b in zip(one, other, strict=True))
-    return bool(one == other)
+        same = abs(one - other) <= PROBABILITY_TOLERANCE
+    elif isinstance(one, dict) and isinstance(other, dict):
+        for name in [*one, *(name for name in other if name not in one)]:
+            yield from _differences(one.get(name), other.get(name), f"{at}.{name}" if at else name)
+        return
+    elif isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)) and len(one) == len(other):
+        for number, (a, b) in enumerate(zip(one, other, strict=True)):
+            yield from _differences(a, b, f"{at}.{number}")
+        return
+    else:
+        same = bool(one == other)
+    if not same:
+        yield at

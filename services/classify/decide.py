@@ -22,7 +22,7 @@ from mailweir.services.classify.rules import Rulebook, check_rules, covers, read
 from mailweir.services.classify.source import BundleSource, Served
 from mailweir.services.telemetry import Metrics, logger
 
-__all__ = ["Decider", "decision_of"]
+__all__ = ["Decided", "Decider", "Mail", "decide_all", "decision_of", "id_under"]
 
 log = logger(__name__)
 
@@ -30,8 +30,12 @@ R = TypeVar("R")
 _OPTIONAL_STEPS = ("rules", "linear")  # only where there are rules, or a tier before the encoder
 
 
+Mail = tuple[Email, Coordinates | None]
+"""A parsed mail and where it lies."""
+
+
 @dataclass(frozen=True, slots=True)
-class _Decided:
+class Decided:
     """A decision and what is counted about it."""
 
     decision: Decision
@@ -53,6 +57,9 @@ class Decider(Part):
         self._rules = Rulebook()
         self._served: Served | None = None
         self._previous: Served | None = None  # a rollback finds it warm
+        self.idle = asyncio.Event()  # set while no mail is decided
+        self.idle.set()
+        self._in_hand = 0  # batches
         # one thread: two batches at a time would only fight for the same cores
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="model")
 
@@ -91,6 +98,11 @@ class Decider(Part):
         return self._served is not None
 
     @property
+    def rules(self) -> Rulebook:
+        """Of the tenant; they hold for every bundle."""
+        return self._rules
+
+    @property
     def bundle(self) -> Bundle:
         """That is served."""
         return self._loaded().bundle
@@ -108,14 +120,18 @@ class Decider(Part):
         """Make room for another one."""
         self._previous = None
 
+    def check(self, served: Served) -> None:
+        """Raise `SettingsError` if the rules set what this bundle does not answer."""
+        if self._rules_file is not None:
+            check_rules(self._rules_file, self._rules.rules, served.bundle.manifest)
+
     def serve(self, served: Served) -> None:
         """Decide the next batch with this bundle; the batch in hand ends with the one that it began with.
 
         Raises:
             SettingsError: the rules set what this bundle does not answer; nothing was changed.
         """
-        if self._rules_file is not None:
-            check_rules(self._rules_file, self._rules.rules, served.bundle.manifest)
+        self.check(served)
         self._previous, self._served = self._served, served
         model = served.bundle.manifest.model
         self._metrics.bundle.labels(model.name, model.version).set(1)
@@ -140,30 +156,24 @@ class Decider(Part):
         parsed = [
             (email, place) for email, place in zip(emails, places, strict=True) if not isinstance(email, RecordError)
         ]
-        decided = iter(await self._in_thread(self._decide, parsed) if parsed else [])
+        decided = iter(await self._busy(parsed) if parsed else [])
         return [email if isinstance(email, RecordError) else self._account(next(decided)) for email in emails]
 
-    def _decide(self, mails: Sequence[tuple[Email, Coordinates | None]]) -> list[_Decided]:
-        """Runs in the model's thread: entities of a long mail take their time as well."""
-        bundle, started = self.bundle, time.perf_counter()  # one bundle for the whole batch
-        manifest = bundle.manifest
-        said = [self._rules.settings(email) for email, _ in mails]
-        rules_ms = (time.perf_counter() - started) * 1_000 / len(mails)
-        asked = [compose(email) for (email, _), set_ in zip(mails, said, strict=True) if not covers(set_, manifest)]
-        answers = iter(bundle.classify(asked, reasons=self._reasons))
-        now, decided = utc_now(), []
-        for (email, source), settings in zip(mails, said, strict=True):
-            alone = covers(settings, manifest)
-            scores = ruled_alone(settings, manifest) if alone else ruled(next(answers), settings, manifest)
-            decision = decision_of(email, scores, manifest, source, now, self._rules.digest)
-            if self._rules.rules:
-                decision = decision.model_copy(
-                    update={"timings_ms": {**decision.timings_ms, "rules": round(rules_ms, 3)}}
-                )
-            decided.append(_Decided(decision, scores, frozenset(one.rule for one in settings.values())))
-        return decided
+    async def _busy(self, mails: Sequence[Mail]) -> list[Decided]:
+        self._in_hand += 1
+        self.idle.clear()
+        try:
+            return await self._in_thread(self._decide, mails)
+        finally:
+            self._in_hand -= 1
+            if not self._in_hand:
+                self.idle.set()
 
-    def _account(self, decided: _Decided) -> Decision:
+    def _decide(self, mails: Sequence[Mail]) -> list[Decided]:
+        """Runs in the model's thread: entities of a long mail take their time as well. One bundle for the whole batch."""
+        return decide_all(self.bundle, self._rules, mails, reasons=self._reasons)
+
+    def _account(self, decided: Decided) -> Decision:
         decision = decided.decision
         review = str(decision.needs_review).lower()
         self._metrics.decisions.labels(decision.model.version, decision.tier, review).inc()
@@ -186,6 +196,24 @@ class Decider(Part):
         return self._served
 
 
+def decide_all(bundle: Bundle, rules: Rulebook, mails: Sequence[Mail], *, reasons: bool = False) -> list[Decided]:
+    """What rules and bundle say of these mails, one or more, in order. Blocking."""
+    started, manifest = time.perf_counter(), bundle.manifest
+    said = [rules.settings(email) for email, _ in mails]
+    rules_ms = (time.perf_counter() - started) * 1_000 / len(mails)
+    asked = [compose(email) for (email, _), set_ in zip(mails, said, strict=True) if not covers(set_, manifest)]
+    answers = iter(bundle.classify(asked, reasons=reasons))
+    now, decided = utc_now(), []
+    for (email, source), settings in zip(mails, said, strict=True):
+        alone = covers(settings, manifest)
+        scores = ruled_alone(settings, manifest) if alone else ruled(next(answers), settings, manifest)
+        decision = decision_of(email, scores, manifest, source, now, rules.digest)
+        if rules.rules:
+            decision = decision.model_copy(update={"timings_ms": {**decision.timings_ms, "rules": round(rules_ms, 3)}})
+        decided.append(Decided(decision, scores, frozenset(one.rule for one in settings.values())))
+    return decided
+
+
 def decision_of(
     email: Email, scores: Scores, manifest: Manifest, source: Coordinates | None, at: datetime, rules: str = ""
 ) -> Decision:
@@ -196,12 +224,7 @@ def decision_of(
     entities = find_entities(email.subject, email.body, entity_precision_of(scores, manifest), scores.tagged)
     entities_ms = (time.perf_counter() - started) * 1_000
     return Decision(
-        decision_id=decision_id(
-            email.email_id,
-            f"{model.name}:{model.version}",
-            f"{taxonomy.name}:{taxonomy.version}",
-            f"{POLICY_VERSION}:{rules}" if rules else str(POLICY_VERSION),
-        ),
+        decision_id=id_under(email.email_id, manifest, rules),
         email_id=email.email_id,
         input_id=email.input_id,
         source=source,
@@ -227,4 +250,15 @@ def decision_of(
         }
         | ({"linear": round(scores.cheap_ms, 3)} if scores.cheap_ms else {})
         | ({"sentences": round(scores.sentences_ms, 3)} if manifest.sentences else {}),
+    )
+
+
+def id_under(email_id: str, manifest: Manifest, rules: str) -> str:
+    """Id of what this bundle decides about a mail; `rules` is the digest of the rules that are tried, empty without any."""
+    taxonomy, model = manifest.taxonomy, manifest.model
+    return decision_id(
+        email_id,
+        f"{model.name}:{model.version}",
+        f"{taxonomy.name}:{taxonomy.version}",
+        f"{POLICY_VERSION}:{rules}" if rules else str(POLICY_VERSION),
     )

@@ -25,6 +25,7 @@ from mailweir.services.cli import (
     models,
     models_diff,
     models_look,
+    replay,
     retrain,
     review,
     schemas,
@@ -109,6 +110,7 @@ app.add_typer(review.app, name="review")
 app.add_typer(dead.app, name="dead")
 app.add_typer(topics.app, name="topics")
 app.add_typer(retrain.app, name="retrain")
+app.command("replay")(replay.replay)
 app.add_typer(kafka.app, name="kafka")
 app.add_typer(schemas.app, name="schemas")
 models.app.command("list")(models_look.list_all)

@@ -127,10 +127,10 @@ def _text(cell: str | Text) -> Text:
 
 
 @contextmanager
-def progress(doing: str, total: int | None, *, rows_on_stdout: bool = False) -> Iterator[Advance]:
+def progress(doing: str, total: int | None, *, rows_on_stdout: bool = False, sized: bool = True) -> Iterator[Advance]:
     """A bar on standard error while work goes on, if a person looks and has no rows on the same terminal to look at.
 
-    `total` is in bytes, None if it is not known.
+    `total` is in bytes, None if it is not known; with `sized` off nobody knows bytes and none are shown.
     """
     screen = console(errors=True)
     columns = (
@@ -138,7 +138,7 @@ def progress(doing: str, total: int | None, *, rows_on_stdout: bool = False) -> 
         TextColumn("{task.description} {task.fields[mails]:,} mails"),
         BarColumn(),
         TaskProgressColumn(),
-        FileSizeColumn(),
+        *((FileSizeColumn(),) if sized else ()),
         TimeElapsedColumn(),
     )
     shown = screen.is_terminal and not (rows_on_stdout and sys.stdout.isatty())

@@ -164,13 +164,12 @@ def _wait_for_shards(settings: Settings, held: Holdings, seconds: float) -> Hold
 
 
 def _receipt(settings: Settings, held: Holdings) -> Receipt:
-    from mailweir.models.registry import Registry
     from mailweir.models.runtime import shipped_bundle
     from mailweir.services.feedback.receipt import Receipt
     from mailweir.services.feedback.unlearn import bundle_uses, known_bundles
+    from mailweir.services.retrain.request import configured_registry
 
-    registry = Registry(settings.registry) if settings.registry else None
-    known = known_bundles(registry, Path(settings.bundle or shipped_bundle()))
+    known = known_bundles(configured_registry(settings), Path(settings.bundle or shipped_bundle()))
     return Receipt(held, known, bundle_uses(known, held))
 
 

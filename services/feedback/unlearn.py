@@ -58,7 +58,7 @@ def known_bundles(registry: Registry | None, served: Path) -> Known:
 
     Raises:
         RegistryError: the registry cannot be read.
-        BundleError: a manifest is broken.
+        BundleError: a manifest is broken, or a champion's is not signed where the registry has a key.
     """
     default = trusted_manifest(served)
     own = default.manifest.model
@@ -67,6 +67,8 @@ def known_bundles(registry: Registry | None, served: Path) -> Known:
     )
     histories = [registry.history(name) for name in registry.names()] if registry else []
     champions = {history[-1].model for history in histories if history}
+    for model in champions if registry else ():
+        trusted_manifest(registry.folder(model), registry.key)
     if own.name not in {model.name for model in champions}:
         champions.add(own)
     promotions: list[Promotion] = [one for history in histories for one in history]

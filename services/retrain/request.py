@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from mailweir.schemas.errors import BundleError
 from mailweir.schemas.events import ModelRef, RetrainRequested, ShardClosed, ShardRef, TaxonomyRef
 from mailweir.schemas.headers import child_traceparent, event_headers
 from mailweir.schemas.ids import digest, trace_id
@@ -14,7 +16,14 @@ from mailweir.schemas.topics import RETRAIN
 from mailweir.services.settings import Settings
 from mailweir.services.stream import Outgoing
 
-__all__ = ["Champion", "configured_champion", "record_of", "request_run", "run_id"]
+if TYPE_CHECKING:
+    from mailweir.models.registry import Registry
+    from mailweir.schemas.manifest import Manifest
+
+__all__ = ["MODEL", "Champion", "configured_champion", "configured_registry", "record_of", "request_run", "run_id"]
+
+MODEL = "email"
+"""The model that people's words are about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +35,49 @@ class Champion:
 
 
 def configured_champion(settings: Settings) -> Champion:
-    """The bundle that workers with these settings serve.
+    """What workers with these settings serve: the registry's champion, else their bundle.
 
     Raises:
-        BundleError: it has no readable manifest.
+        RegistryError: the registry cannot be read.
+        BundleError: there is no readable manifest, or not the one that was promoted.
     """
+    manifest = _promoted(configured_registry(settings)) or _bundle(settings)
+    return Champion(manifest.model, manifest.taxonomy)
+
+
+def configured_registry(settings: Settings) -> Registry | None:
+    """The registry that the settings name; with their key it gives out signed bundles only.
+
+    Raises:
+        RegistryError: it is no local folder, or there is no public key in the file.
+    """
+    from mailweir.models.registry import Registry, read_public
+
+    if settings.registry is None:
+        return None
+    return Registry(settings.registry, read_public(settings.models_public_key) if settings.models_public_key else None)
+
+
+def _promoted(registry: Registry | None) -> Manifest | None:
+    """Of the champion; None without a registry, and before its first promotion."""
+    from mailweir.models.registry import trusted_manifest
+
+    champion = registry.champion(MODEL) if registry else None
+    if registry is None or champion is None:
+        return None
+    folder = registry.folder(champion.model)
+    found = trusted_manifest(folder, registry.key)
+    if found.sha256 != champion.manifest_sha256:
+        message = f"{folder}/manifest.json is not the one that was promoted: restore it, or promote the bundle again"
+        raise BundleError(message, path=str(folder))
+    return found.manifest
+
+
+def _bundle(settings: Settings) -> Manifest:
     from mailweir.models.runtime import shipped_bundle
     from mailweir.models.runtime.integrity import read_manifest
 
-    manifest = read_manifest(Path(settings.bundle or shipped_bundle()))
-    return Champion(manifest.model, manifest.taxonomy)
+    return read_manifest(Path(settings.bundle or shipped_bundle()))
 
 
 def run_id(champion: Champion, shards: Sequence[ShardRef], after: str, start: ModelRef | None = None) -> str:

@@ -7,7 +7,7 @@ from mailweir.services.stream.kafka import KafkaBus
 from mailweir.services.stream.reader import Reader
 from mailweir.services.stream.record import Kept, Outgoing, Partition, Record
 from mailweir.services.stream.stream import Stream, one_token
-from mailweir.services.stream.transport import Bus, Journal, Lookup, Sink, Source
+from mailweir.services.stream.transport import Bus, Journal, Lookup, Scan, Sink, Source
 
 __all__ = [
     "Abandoned",
@@ -24,6 +24,7 @@ __all__ = [
     "Reader",
     "Record",
     "Result",
+    "Scan",
     "Sink",
     "Source",
     "Stream",

@@ -19,6 +19,7 @@ from mailweir.services.stream.lookup import KafkaLookup
 from mailweir.services.stream.message import record_of
 from mailweir.services.stream.producer import KafkaSink
 from mailweir.services.stream.record import Partition, Record
+from mailweir.services.stream.scan import KafkaScan
 from mailweir.services.stream.seat import Seat
 from mailweir.services.stream.transport import Contact, Lag, Rebalanced
 
@@ -186,7 +187,7 @@ async def _first(probe: AIOKafkaConsumer, tp: TopicPartition, offset: int) -> in
 
 
 class KafkaBus:
-    """Sources, sinks, lookups and journals on the cluster of the settings."""
+    """Sources, sinks, lookups, journals and scans on the cluster of the settings."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -206,3 +207,7 @@ class KafkaBus:
     def journal(self, topic: str) -> KafkaJournal:
         """A new reader of a whole topic."""
         return KafkaJournal(self._settings, topic)
+
+    def scan(self, topic: str) -> KafkaScan:
+        """A new reader of what a topic holds from a time on."""
+        return KafkaScan(self._settings, topic)

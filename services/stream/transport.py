@@ -9,7 +9,7 @@ from typing import Protocol
 from mailweir.schemas.events import Coordinates
 from mailweir.services.stream.record import Outgoing, Partition, Record
 
-__all__ = ["Bus", "Contact", "Journal", "Lag", "Lookup", "Sink", "Source"]
+__all__ = ["Bus", "Contact", "Journal", "Lag", "Lookup", "Scan", "Sink", "Source"]
 
 Rebalanced = Callable[[frozenset[Partition]], Awaitable[None]]
 """Called with the partitions that are taken or given."""
@@ -154,8 +154,37 @@ class Journal(Protocol):
         """
 
 
+class Scan(Protocol):
+    """Reads what a topic holds from a time on, once. Belongs to no group; what it holds in memory is one pull."""
+
+    async def start(self, since_ms: int) -> None:
+        """Connect, and go to the first record of each partition that is not older than `since_ms`.
+
+        Raises:
+            BrokerUnreachable: nobody answers, or our login is refused.
+        """
+
+    async def stop(self) -> None:
+        """Disconnect."""
+
+    async def to_end(self) -> int:
+        """Fix the end where the log ends now, and say about how many records lie before it. Again: go on to the new end.
+
+        Raises:
+            DependencyError: the broker is away.
+        """
+
+    async def pull(self) -> list[Record]:
+        """The next records before that end, each partition's in order; empty when all were given.
+
+        Raises:
+            DependencyError: the broker is away.
+            AccessRefused: our user may not read the topic.
+        """
+
+
 class Bus(Protocol):
-    """Makes sources, sinks, lookups and journals: Kafka, or memory."""
+    """Makes sources, sinks, lookups, journals and scans: Kafka, or memory."""
 
     def source(self, topic: str, group: str) -> Source:
         """A new member of `group` on `topic` (full name)."""
@@ -168,3 +197,6 @@ class Bus(Protocol):
 
     def journal(self, topic: str) -> Journal:
         """A new reader of a whole topic (full name); it connects when it is first read."""
+
+    def scan(self, topic: str) -> Scan:
+        """A new reader of what a topic (full name) holds from a time on."""

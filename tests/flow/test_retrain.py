@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bundles import promote, stocked
 from factories import memory_bus, settings, until
 from shards import count_figures, file_shard, record, rows, shard
 
-from mailweir.schemas.errors import DependencyError, InputError
+from mailweir.schemas.errors import BundleError, DependencyError, InputError
 from mailweir.schemas.events import DeadLetter, RetrainFinished, RetrainRequested, ShardClosed, TaxonomyRef
 from mailweir.schemas.headers import header
 from mailweir.services.app import Host
@@ -234,3 +235,17 @@ def test_only_people_count() -> None:
     """What rules and later behaviour say is kept, but asks for no run."""
     said = [row.model_copy(update={"origin": origin}) for row in rows(1, 1) for origin in ("rule", "implicit", "human")]
     assert count_rows(said).human == 1
+
+
+def test_the_champion_to_beat_is_the_registrys(tmp_path: Path, tiny: Path) -> None:
+    """Its pointer counts, and before the first promotion the bundle that workers serve until then."""
+    registry = stocked(tmp_path, tiny, "1.a", "1.b")
+    known = settings(registry=registry.root, bundle=tmp_path / "made-1.b")
+    assert configured_champion(known).model.version == "1.b"
+    promote(registry, "1.a")
+    assert configured_champion(known).model.version == "1.a"
+    manifest = registry.root / "email" / "1.a" / "manifest.json"
+    manifest.chmod(0o644)
+    manifest.write_text(manifest.read_text().replace('"base"', ' "base"', 1))
+    with pytest.raises(BundleError, match="is not the one that was promoted"):
+        configured_champion(known)

@@ -386,3 +386,34 @@ async def test_a_journal_gives_a_topic_once_up_to_its_end(rig: Rig) -> None:
     assert await journal.rest() == []  # it connects again and goes on where it was
     await journal.stop()
     await other.stop()
+
+
+async def test_a_scan_goes_from_a_time_to_an_end_and_on_to_the_next(rig: Rig) -> None:
+    """Older records are left out; what is written after the end was fixed comes when a new end is asked for, once."""
+
+    async def rest(*meanwhile: int) -> list[bytes]:
+        expected, found = await scan.to_end(), []
+        await rig.write_numbers(*meanwhile)
+        while pulled := await scan.pull():
+            found += pulled
+        assert len(found) == expected
+        for place in {record.place for record in found}:
+            offsets = [record.offset for record in found if record.place == place]
+            assert offsets == sorted(offsets)
+        return sorted(record.value for record in found)
+
+    await rig.write_numbers(*range(5))
+    await asyncio.sleep(0.01)
+    since = time.time_ns() // 1_000_000
+    await asyncio.sleep(0.01)
+    await rig.write_numbers(*range(5, 25))
+    scan = rig.bus.scan(rig.topic)
+    await scan.start(since)
+    assert await rest(77) == sorted(rig.outgoing(number).value for number in range(5, 25))
+    assert await rest() == [rig.outgoing(77).value]
+    assert await rest() == []
+    await scan.stop()
+    late = rig.bus.scan(rig.topic)
+    await late.start(since + 3_600_000)
+    assert (await late.to_end(), await late.pull()) == (0, [])
+    await late.stop()

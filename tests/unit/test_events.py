@@ -56,6 +56,7 @@ EVENTS: dict[str, type[Event]] = {
 DECISION_KEYS = [
     "schema", "decision_id", "email_id", "input_id", "source", "model", "taxonomy", "tier", "heads", "next_actions", "entities",
     "summary", "action_items", "reasons", "language", "needs_review", "review_cause", "truncated", "decided_at", "timings_ms",
+    "supersedes",
 ]  # fmt: skip
 
 
@@ -92,6 +93,15 @@ def test_a_request_from_before_a_field_was_added_is_read() -> None:
     newer = RetrainRequested.decode(changed("retrain_requested"))
     assert (older.start, newer.start) == (None, ModelRef(name="email", version="0.9.0"))
     assert older == newer.model_copy(update={"start": None})
+
+
+def test_a_decision_from_before_a_field_was_added_is_read() -> None:
+    """Who wrote before `supersedes` existed took no decision's place: the same answer under the same id."""
+    older = Decision.decode((GOLDEN / "older" / "decision.json").read_bytes())
+    newer = Decision.decode(changed("decision"))
+    assert older.supersedes is None
+    assert older == newer.model_copy(update={"supersedes": None})
+    assert older.same_answer(newer)
 
 
 def test_golden_fields_arrive_as_values() -> None:
@@ -242,6 +252,22 @@ def test_the_same_answer_may_differ_in_times_and_place_only() -> None:
     other_probability = heads | {"category": heads["category"] | {"probability": 0.96}}
     for different in ({"heads": other_label}, {"heads": other_probability}, {"truncated": True}, {"summary": "x"}):
         assert not one.same_answer(Decision.decode(changed("decision", **different))), different
+
+
+def test_what_differs_is_named_without_its_value() -> None:
+    """The field, however deep; a list of another length and a head that only one has are named as a whole."""
+    one, data = Decision.decode(changed("decision")), golden("decision")
+    heads = {"category": data["heads"]["category"] | {"label": "finance", "probability": 0.9702}}
+    other = Decision.decode(changed("decision", heads=heads, summary="Ann's words", next_actions=[]))
+    assert one.differences(other) == (
+        "heads.category.label",
+        "heads.category.probability",
+        "heads.priority",
+        "next_actions",
+        "summary",
+    )
+    within = {"heads": data["heads"] | {"category": data["heads"]["category"] | {"probability": 0.9701}}}
+    assert one.differences(Decision.decode(changed("decision", **within))) == ()
 
 
 @given(st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=3)), timezone(-timedelta(minutes=570))]),

@@ -14,6 +14,6 @@ sender is what the mail says of itself: a rule that trusts it trusts whoever wro
 
 from mailweir.services.classify.rules.apply import covers, ruled, ruled_alone
 from mailweir.services.classify.rules.book import Rulebook, Setting
-from mailweir.services.classify.rules.reading import check_rules, read_rules
+from mailweir.services.classify.rules.reading import check_rules, parse_rules, read_rules
 
-__all__ = ["Rulebook", "Setting", "check_rules", "covers", "read_rules", "ruled", "ruled_alone"]
+__all__ = ["Rulebook", "Setting", "check_rules", "covers", "parse_rules", "read_rules", "ruled", "ruled_alone"]

@@ -16,7 +16,7 @@ from mailweir.schemas.manifest import Manifest
 from mailweir.schemas.taxonomy import installed_taxonomy
 from mailweir.services.classify.rules.book import Rule, Rulebook
 
-__all__ = ["check_rules", "read_rules"]
+__all__ = ["check_rules", "parse_rules", "read_rules"]
 
 
 class _File(BaseModel):
@@ -31,6 +31,17 @@ def read_rules(path: Path, manifest: Manifest) -> Rulebook:
     Raises:
         SettingsError: the file cannot be read or a rule cannot be used; the message names file, rule and remedy.
     """
+    book = parse_rules(path)
+    check_rules(path, book.rules, manifest)
+    return book
+
+
+def parse_rules(path: Path) -> Rulebook:
+    """The rules in the TOML or JSON file `path`, whatever bundle they are for.
+
+    Raises:
+        SettingsError: the file cannot be read or holds no rules; the message names file, rule and remedy.
+    """
     raw = _content(path)
     try:
         rules = _File.model_validate(raw).rule
@@ -39,7 +50,6 @@ def read_rules(path: Path, manifest: Manifest) -> Rulebook:
     for name, count in Counter(rule.name for rule in rules).items():
         if count > 1:
             raise _problem(path, f"rule {name!r} is there {count} times: give each a name of its own")
-    check_rules(path, rules, manifest)
     return Rulebook(rules)
 
 
