@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from mailweir.schemas.errors import BundleError, MailweirError, SetupError
 from mailweir.services.cli import (
+    accuracy,
     classify,
     data,
     data_build,
@@ -105,6 +106,7 @@ app.command("watch")(watch.watch)
 app.command("classify")(classify.classify)
 feedback.app.command("withdraw")(withdraw.withdraw)
 feedback.app.command("receipt")(withdraw.receipt)
+feedback.app.command("accuracy")(accuracy.accuracy)
 app.add_typer(feedback.app, name="feedback")
 app.add_typer(review.app, name="review")
 app.add_typer(dead.app, name="dead")

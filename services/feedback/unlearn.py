@@ -67,8 +67,9 @@ def known_bundles(registry: Registry | None, served: Path) -> Known:
     )
     histories = [registry.history(name) for name in registry.names()] if registry else []
     champions = {history[-1].model for history in histories if history}
-    for model in champions if registry else ():
-        trusted_manifest(registry.folder(model), registry.key)
+    if registry is not None:
+        for model in champions:
+            trusted_manifest(registry.folder(model), registry.key)
     if own.name not in {model.name for model in champions}:
         champions.add(own)
     promotions: list[Promotion] = [one for history in histories for one in history]
