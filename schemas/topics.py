@@ -108,7 +108,7 @@ REVIEW = Topic(
     key="email id",
     events=(ReviewAsked,),
     writers=("review",),
-    readers=("review",),
+    readers=("feedback", "review"),
     # one log in one order: everybody who reads it knows the same budget; a question is 1 KB, and there are tens a day
     partitions=1,
     retention_ms=30 * _DAY_MS,  # as long as the mail that it is about

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mailweir.models.feedback import FeedbackRow
     from mailweir.services.settings import Settings
 
-__all__ = ["accuracy", "verdicts_of"]
+__all__ = ["accuracy", "table_since", "verdicts_of"]
 
 
 def accuracy(
@@ -51,7 +51,7 @@ def accuracy(
     Exit codes: 0 shown, also where nothing is there yet; 1 the broker went away; 2 no broker, no topic, or no ledger.
     """
     settings = client_settings(ledger=ledger)
-    table = asyncio.run(_table(settings, moment(since, "--since")))
+    table = asyncio.run(table_since(settings, moment(since, "--since")))
     if as_json:
         for one in table:
             emit(asdict(one))
@@ -74,7 +74,8 @@ def verdicts_of(rows: Iterable[FeedbackRow]) -> Iterator[Verdict]:
     return iter(found.values())
 
 
-async def _table(settings: Settings, since: datetime) -> list[Accuracy]:
+async def table_since(settings: Settings, since: datetime) -> list[Accuracy]:
+    """Of the decisions written since then, with all verdicts on them."""
     from mailweir.models.evaluation.expected import Expected
     from mailweir.services.topics import require
 

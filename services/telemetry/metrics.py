@@ -85,6 +85,18 @@ class Metrics:
         self.feedback = Counter(
             "mailweir_feedback", "Words about decisions that were written into the ledger.", ["origin"], registry=on
         )
+        self.verdicts = Counter(
+            "mailweir_verdicts",
+            "People's verdicts on heads of decisions, by sample: of the review queue's lot, or given of themselves.",
+            ["head", "version", "sample", "verdict"],
+            registry=on,
+        )
+        self.verdict_weight = Counter(
+            "mailweir_verdict_weight",
+            "The lot's verdicts, each by the inverse of its chance: right over all is the realised accuracy.",
+            ["head", "version", "verdict"],
+            registry=on,
+        )
         self.shards = Counter("mailweir_shards", "Shards of feedback closed, by cause.", ["cause"], registry=on)
         self.retrain_requests = Counter(
             "mailweir_retrain_requests", "Training runs that the trigger asked for, by reason.", ["reason"], registry=on
@@ -143,6 +155,15 @@ class Metrics:
             "mailweir_decisions",
             "Decisions, by model version, tier and review.",
             ["version", "tier", "needs_review"],
+            registry=on,
+        )
+        self.head_decisions = Counter(
+            "mailweir_head_decisions", "Labels decided, by head and model version.", ["head", "version"], registry=on
+        )
+        self.expected_right = Counter(
+            "mailweir_expected_right",
+            "Sum of the calibrated probabilities of labels decided: over their number it is the estimated accuracy.",
+            ["head", "version"],
             registry=on,
         )
         self.rules = Counter(

@@ -60,7 +60,7 @@ async def _six_words(known: Settings) -> None:
 async def test_a_person_is_withdrawn_and_the_next_champion_is_without(
     kafka: KafkaCluster, tiny: Path, tmp_path: Path
 ) -> None:
-    """Killed once it has sent, asked again without an agent, then with one: one run, which begins where the words were not."""
+    """Killed once it has sent, and repeated: one run, which begins where the words were not."""
     prefix = f"t{uuid.uuid4().hex[:8]}"
     place = {
         "kafka_bootstrap": kafka.bootstrap,
@@ -82,12 +82,12 @@ async def test_a_person_is_withdrawn_and_the_next_champion_is_without(
     with running(*command, "--wait", 600, **place) as killed:
         assert killed.stderr
         assert "3 withdrawals sent" in await asyncio.to_thread(killed.stderr.readline)
-    alone = await asyncio.to_thread(mailweir, *command, "--wait", 0, **place)
-    assert (alone.code, alone.rows()[0]["rebuild"]["state"]) == (1, "waiting")
     async with agent(known):
         done = await asyncio.to_thread(mailweir, *command, **place)
         assert done.code == 0, done.err
         again = await asyncio.to_thread(mailweir, *command, **place)
+        sent = len(await read_all(known, FEEDBACK.full_name(prefix)))
+        await until(lambda: len(all_rows(store)) == sent, 60)
     [made], [repeated] = done.rows(), again.rows()
     assert (made["state"], made["rebuild"]["state"]) == ("rebuild_due", "asked")
     assert [(one["version"], one["words_used"]) for one in made["bundles"] if one["champion"]] == [("2", 3)]
@@ -99,13 +99,8 @@ async def test_a_person_is_withdrawn_and_the_next_champion_is_without(
     assert {one["shard_id"] for one in made["shards"]} <= {one.shard_id for one in request.shards}
     rows = all_rows(store)
     assert {row.person for row in last_words(rows)} == {"u-2"}
-    assert sum(row.by_another for row in rows) in (
-        6,
-        9,
-    )  # of the first two runs, and of the third where it was faster than the agent
-    assert len(await read_all(known, FEEDBACK.full_name(prefix))) == len(rows)
-    due = await asyncio.to_thread(mailweir, "feedback", "receipt", "--person", "u-1", **place)
-    assert (due.code, "a rebuild is due" in due.out) == (1, True)
+    # the killed run's alone where the agent was faster than the second run, whose own are repeats
+    assert sum(row.by_another for row in rows) in (3, 6)
     shards = holdings(store, "u-1").shards
     add(tmp_path, tiny, "3", learned(shards, [row for row in rows if row.person == "u-2"], "1"))
     paid = await asyncio.to_thread(mailweir, "feedback", "receipt", "--person", "u-1", "--json", **place)
