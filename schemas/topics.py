@@ -14,6 +14,7 @@ from mailweir.schemas.events import (
     RawEmail,
     RetrainFinished,
     RetrainRequested,
+    ReviewAsked,
     ShardClosed,
 )
 
@@ -26,6 +27,7 @@ __all__ = [
     "PARSED",
     "RAW",
     "RETRAIN",
+    "REVIEW",
     "SHADOW",
     "SHARDS",
     "TOPICS",
@@ -84,7 +86,7 @@ PARSED = Topic(
     key="email id",
     events=(Email,),
     writers=("ingest",),
-    readers=("classify", "feedback", "operator"),
+    readers=("classify", "feedback", "operator", "review"),
     partitions=12,
     retention_ms=30 * _DAY_MS,
     # a body at ingest's limit of 262,144 characters is at most 1.5 MiB of JSON; the rest is addresses and references
@@ -96,7 +98,7 @@ CLASSIFIED = Topic(
     key="email id",
     events=(Decision,),
     writers=("classify", "operator"),  # operator: whoever repairs what a demoted model decided, or replays it
-    readers=("client", "feedback", "operator"),
+    readers=("client", "feedback", "operator", "review"),
     partitions=12,
     retention_ms=30 * _DAY_MS,
     max_record_bytes=4 * _MIB,
@@ -114,12 +116,23 @@ SHADOW = Topic(
     max_record_bytes=4 * _MIB,
     meaning="Decisions of a candidate on a share of the mail, beside the champion's; for comparison only.",
 )
+REVIEW = Topic(
+    name="review",
+    key="email id",
+    events=(ReviewAsked,),
+    writers=("review",),
+    readers=("feedback", "review"),
+    # one log in one order: everybody who reads it knows the same budget; a question is 1 KB, and there are tens a day
+    partitions=1,
+    retention_ms=30 * _DAY_MS,  # as long as the mail that it is about
+    meaning="Decisions that people are asked about.",
+)
 FEEDBACK = Topic(
     name="feedback",
     key="email id",
     events=(Feedback,),
-    writers=("client",),
-    readers=("feedback",),
+    writers=("client", "review"),
+    readers=("feedback", "review"),
     partitions=6,
     retention_ms=90 * _DAY_MS,
     meaning="What people, rules and later behaviour say about decisions.",
@@ -159,7 +172,7 @@ DEAD = Topic(
     name="dead",
     key="original key",
     events=(DeadLetter,),
-    writers=("ingest", "classify", "feedback", "retrain", "trainer"),
+    writers=("ingest", "classify", "feedback", "retrain", "review", "trainer"),
     readers=("client",),
     partitions=6,
     retention_ms=30 * _DAY_MS,
@@ -168,4 +181,4 @@ DEAD = Topic(
     meaning="Rejected records, untouched, with the cause in headers.",
 )
 
-TOPICS: tuple[Topic, ...] = (RAW, PARSED, CLASSIFIED, SHADOW, FEEDBACK, SHARDS, RETRAIN, MODELS, DEAD)
+TOPICS: tuple[Topic, ...] = (RAW, PARSED, CLASSIFIED, SHADOW, REVIEW, FEEDBACK, SHARDS, RETRAIN, MODELS, DEAD)

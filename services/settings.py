@@ -274,6 +274,25 @@ class Settings(BaseSettings):
         "has it decides what workers serve.",
     )
 
+    review_budget: int = Field(
+        50,
+        ge=0,
+        description="People are asked about so many decisions in a UTC day: more teaches sooner, and takes about half a minute of "
+        "somebody each. 0 asks nothing.",
+    )
+    review_random_share: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="So much of it is drawn by lot, whatever the model says: accuracy can be told from these alone; the rest teaches more.",
+    )
+    review_diverse_share: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="So much of it goes to unsure decisions whose labels were seldom asked about; what is left goes to the most unsure.",
+    )
+
     metrics_host: str = Field("127.0.0.1", description="Address of /metrics, /live and /ready; 0.0.0.0 in a container.")
     metrics_port: int = Field(
         9464,
@@ -291,6 +310,10 @@ class Settings(BaseSettings):
         ):
             raise ValueError(
                 f"kafka_security is {self.kafka_security}: set MAILWEIR_KAFKA_USERNAME and MAILWEIR_KAFKA_PASSWORD"
+            )
+        if self.review_random_share + self.review_diverse_share > 1:
+            raise ValueError(
+                "review_random_share and review_diverse_share are shares of one budget: together at most 1"
             )
         if self.ingest_max_bytes > MAX_MAIL_BYTES:
             raise ValueError(f"ingest_max_bytes is above {MAX_MAIL_BYTES}, the largest mail that mail.raw takes")

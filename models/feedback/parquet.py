@@ -14,10 +14,11 @@ from pydantic import ValidationError
 from mailweir.models.feedback.rows import FeedbackRow, once
 from mailweir.schemas.errors import InputError
 
-__all__ = ["SCHEMA", "offsets", "read_rows", "rows_of", "write_rows"]
+__all__ = ["SCHEMA", "offsets", "read_rows", "rows_of", "withdrawals", "write_rows"]
 
 _VERSION = "1"
 _JSON = ("decided", "corrected")  # columns that hold JSON
+_ADDED = ("given_by",)  # columns that files from before they were added do not have: nothing is said there
 _WORDS = pa.dictionary(pa.int32(), pa.string())  # few different values
 
 SCHEMA = pa.schema(
@@ -31,6 +32,7 @@ SCHEMA = pa.schema(
         pa.field("person", pa.string(), nullable=False),
         pa.field("origin", _WORDS, nullable=False),
         pa.field("given_at", pa.timestamp("ms", tz="UTC"), nullable=False),
+        pa.field("given_by", _WORDS),
         pa.field("withdraws", pa.string()),
         pa.field("taxonomy_name", _WORDS, nullable=False),
         pa.field("taxonomy_version", pa.int32(), nullable=False),
@@ -77,13 +79,17 @@ def rows_of(table: pa.Table, name: str) -> list[FeedbackRow]:
     Raises:
         InputError: a column is missing, or a row is none.
     """
-    missing = [column for column in SCHEMA.names if column not in table.column_names]
+    there = [column for column in SCHEMA.names if column in table.column_names]
+    missing = set(SCHEMA.names) - {*there, *_ADDED}
     if missing:
-        raise InputError(f"{name} holds no feedback: {', '.join(missing)} missing", path=name)
+        raise InputError(
+            f"{name} holds no feedback: {', '.join(name for name in SCHEMA.names if name in missing)} missing",
+            path=name,
+        )
     version = (table.schema.metadata or {}).get(b"mailweir.feedback", _VERSION.encode()).decode()
     if version != _VERSION:
         raise InputError(f"{name} is of version {version}, this software reads {_VERSION}: upgrade it", path=name)
-    return [_row(cells, f"{name}, row {number}") for number, cells in enumerate(table.select(SCHEMA.names).to_pylist())]
+    return [_row(cells, f"{name}, row {number}") for number, cells in enumerate(table.select(there).to_pylist())]
 
 
 def offsets(data: bytes, name: str) -> Sequence[int]:
@@ -97,6 +103,20 @@ def offsets(data: bytes, name: str) -> Sequence[int]:
     except (pa.ArrowException, OSError, KeyError) as error:
         raise InputError(f"{name} is no Parquet file of feedback rows: {type(error).__name__}", path=name) from error
     return found
+
+
+def withdrawals(data: bytes, name: str) -> int:
+    """How many rows of a file take words back in a person's name, without reading their text.
+
+    Raises:
+        InputError: the bytes are no Parquet file of feedback rows.
+    """
+    try:
+        if "given_by" not in pq.read_schema(pa.BufferReader(data)).names:
+            return 0
+        return len(_table(data, ["given_by"])["given_by"].drop_null())
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{name} is no Parquet file of feedback rows: {type(error).__name__}", path=name) from error
 
 
 def _table(data: bytes, columns: Sequence[str] | None = None) -> pa.Table:

@@ -54,6 +54,7 @@ class FeedbackRow(Part):
     person: str = Field(description="Opaque id of who says it.")
     origin: Origin = Field(description="human, rule or implicit.")
     given_at: UtcTime = Field(description="When, to the millisecond.")
+    given_by: str | None = Field(default=None, description="Who took it back in the person's name; null: the person.")
     withdraws: Sha256 | None = Field(default=None, description="The earlier feedback that it takes back.")
     taxonomy_name: str = Field(description="Label space of all labels: name …")
     taxonomy_version: int = Field(ge=1, description="… and version.")
@@ -72,6 +73,11 @@ class FeedbackRow(Part):
     def place(self) -> tuple[str, int, int]:
         """Topic, partition and offset."""
         return self.topic, self.partition, self.offset
+
+    @property
+    def by_another(self) -> bool:
+        """True for a withdrawal that was given in the person's name."""
+        return self.withdraws is not None and self.given_by is not None
 
 
 def once(rows: Iterable[FeedbackRow]) -> list[FeedbackRow]:

@@ -37,6 +37,7 @@ from mailweir.schemas.events.mail import (
     Zone,
     ZoneKind,
 )
+from mailweir.schemas.events.review import ReviewAsked, ReviewWhy
 
 __all__ = [
     "DEAD_PREFIX",
@@ -69,7 +70,9 @@ __all__ = [
     "Reason",
     "RetrainFinished",
     "RetrainRequested",
+    "ReviewAsked",
     "ReviewCause",
+    "ReviewWhy",
     "Sha256",
     "ShardClosed",
     "ShardRef",

@@ -41,7 +41,10 @@ class Feedback(Event):
 
     decision_id: Sha256 = Field(description="Copied from the decision.")
     email_id: Sha256 = Field(description="Copied from the decision.")
-    source: Coordinates = Field(description="Copied from the decision: where the mail lies.")
+    source: Coordinates = Field(
+        description="Copied from the decision: where the mail lies. Of a mere withdrawal, which needs no mail, where the word "
+        "lies that it takes back."
+    )
     decision_source: Coordinates | None = Field(
         default=None,
         description="Where the decision was read; null: it is looked for by the email id, which costs time.",
@@ -59,11 +62,29 @@ class Feedback(Event):
     given_at: UtcTime = Field(description="When.")
     note: str = Field(default="", description="Free text; never logged.")
     withdraws: Sha256 | None = Field(default=None, description="Id of an earlier feedback that this one takes back.")
+    given_by: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Opaque id of who gave this withdrawal in the person's name; null: the person. Nobody says more than "
+        "that for another.",
+    )
 
     @property
     def event_id(self) -> str:
         """Id of this word: decision, person, time and what is withdrawn."""
         return digest("feedback", self.decision_id, self.person, self.given_at.isoformat(), self.withdraws or "")
+
+    @property
+    def says_nothing(self) -> bool:
+        """True if it corrects and confirms nothing: it can only withdraw."""
+        return not (self.heads or self.next_actions is not None or self.entities_added or self.entities_removed)
+
+    @model_validator(mode="after")
+    def _only_withdrawn_for_another(self) -> Self:
+        """Refuse a word put into somebody's mouth: in a person's name one can take back, and no more."""
+        if self.given_by is not None and not (self.withdraws and self.says_nothing):
+            raise ValueError("given_by is for withdrawals that say nothing else")
+        return self
 
     @model_validator(mode="after")
     def _labels_exist(self) -> Self:

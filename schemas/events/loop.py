@@ -40,8 +40,9 @@ class ShardClosed(Event):
     bytes: int = Field(ge=0)
     ranges: tuple[OffsetRange, ...] = Field(description="The feedback records that are in it.")
     taxonomy: TaxonomyRef
-    cause: Literal["count", "bytes", "age", "stop", "taxonomy"] = Field(
-        description="Why it was closed; taxonomy: the next row has another label space."
+    cause: Literal["count", "bytes", "age", "stop", "taxonomy", "withdrawal"] = Field(
+        description="Why it was closed; taxonomy: the next row has another label space; withdrawal: a person's words were "
+        "taken back, and the next run must know."
     )
     closed_at: UtcTime
 
@@ -63,6 +64,11 @@ class RetrainRequested(Event):
     cause: str = Field(description="Why now, in one sentence.")
     requested_by: str = Field(description="policy, or the opaque id of who asked.")
     requested_at: UtcTime
+    start: ModelRef | None = Field(
+        default=None,
+        description="The bundle to continue training from; null: the champion. A rebuild after a withdrawal names the latest "
+        "that has learned nothing from the withdrawn words.",
+    )
 
     @property
     def event_id(self) -> str:

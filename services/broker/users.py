@@ -10,7 +10,7 @@ from typing import Any
 
 MECHANISM = "SCRAM-SHA-512"
 ADMIN = "admin"  # super user, and the name under which brokers speak with each other
-USERS = (ADMIN, "ingest", "classify", "feedback", "retrain", "trainer", "operator", "client", "intruder")
+USERS = (ADMIN, "ingest", "classify", "feedback", "retrain", "review", "trainer", "operator", "client", "intruder")
 _ITERATIONS = 4096  # Kafka's least; the passwords are random, so more would only slow every login
 
 

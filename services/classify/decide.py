@@ -183,6 +183,8 @@ class Decider(Part):
             self._metrics.seconds.labels("classify", step).observe(decision.timings_ms[step] / 1_000)
         for name, head in decision.heads.items():
             self._metrics.labels.labels(name, head.label).inc()
+            self._metrics.head_decisions.labels(name, decision.model.version).inc()
+            self._metrics.expected_right.labels(name, decision.model.version).inc(head.probability)
         for rule in decided.rules:
             self._metrics.rules.labels(rule).inc()
         return decision

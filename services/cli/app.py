@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from mailweir.schemas.errors import BundleError, MailweirError, SetupError
 from mailweir.services.cli import (
+    accuracy,
     classify,
     data,
     data_build,
@@ -31,12 +32,14 @@ from mailweir.services.cli import (
     replay,
     retrain,
     retrain_run,
+    review,
     schemas,
     send,
     settings,
     topics,
     train,
     watch,
+    withdraw,
     worker,
 )
 from mailweir.services.cli.output import complain, discard_output
@@ -105,7 +108,11 @@ app.command("worker")(worker.worker)
 app.command("send")(send.send)
 app.command("watch")(watch.watch)
 app.command("classify")(classify.classify)
+feedback.app.command("withdraw")(withdraw.withdraw)
+feedback.app.command("receipt")(withdraw.receipt)
+feedback.app.command("accuracy")(accuracy.accuracy)
 app.add_typer(feedback.app, name="feedback")
+app.add_typer(review.app, name="review")
 app.add_typer(dead.app, name="dead")
 app.add_typer(topics.app, name="topics")
 retrain.app.command("run")(retrain_run.run)

@@ -15,13 +15,13 @@ from mailweir.services.cli.output import complain, console, emit
 from mailweir.services.cli.rows import local_time
 
 if TYPE_CHECKING:
-    from mailweir.schemas.events import RetrainRequested
+    from mailweir.schemas.events import ModelRef, RetrainRequested
     from mailweir.services.retrain.policy import Verdict
     from mailweir.services.retrain.request import Champion
     from mailweir.services.runs.history import History, Run
     from mailweir.services.settings import Settings
 
-__all__ = ["app"]
+__all__ = ["app", "ask", "read_history"]
 
 _RUNS_SHOWN = 10
 
@@ -45,7 +45,7 @@ def now(
     Exit codes: 0 asked for; 1 there is no shard, or a run goes on; 2 no broker, no topic, or no bundle.
     """
     settings = client_settings()
-    verdict, request = asyncio.run(_ask(settings, why, by))
+    verdict, request = asyncio.run(ask(settings, why, by))
     if request is None:
         complain(f"no run: {verdict.reason}. {_remedy(settings, verdict)}")
         raise typer.Exit(1)
@@ -67,7 +67,7 @@ def status(*, as_json: Annotated[bool, typer.Option("--json", help="JSON for scr
 
     settings = client_settings()
     champion = configured_champion(settings)
-    history = asyncio.run(_history(settings))
+    history = asyncio.run(read_history(settings))
     found = _status(settings, history, champion)
     if as_json:
         emit(found)
@@ -82,7 +82,8 @@ def _remedy(settings: Settings, verdict: Verdict) -> str:
     return "`mailweir retrain status` shows it."
 
 
-async def _history(settings: Settings) -> History:
+async def read_history(settings: Settings) -> History:
+    """Shards and runs as the topics tell them now."""
     from mailweir.services.retrain.rules import Limits
     from mailweir.services.runs.reader import HistoryReader
     from mailweir.services.stream import KafkaBus
@@ -98,19 +99,22 @@ async def _history(settings: Settings) -> History:
         await reader.stop()
 
 
-async def _ask(settings: Settings, why: str, by: str) -> tuple[Verdict, RetrainRequested | None]:
+async def ask(
+    settings: Settings, why: str, by: str, start: ModelRef | None = None
+) -> tuple[Verdict, RetrainRequested | None]:
+    """Ask for a run, unless another goes on; `start` is the bundle that it continues, if that is not the champion."""
     from mailweir.services.retrain.policy import judge_request
     from mailweir.services.retrain.request import configured_champion, record_of, request_run
     from mailweir.services.stream import KafkaBus
 
     champion, at = configured_champion(settings), utc_now()
-    history = await _history(settings)
+    history = await read_history(settings)
     shards, running = history.shards_of(champion.taxonomy), history.open_run(at)
     verdict = judge_request(len(shards), running.request.run_id if running else None, why)
     if not verdict.run:
         return verdict, None
     after = history.last.request.run_id if history.last else ""
-    request = request_run(champion, shards, after, why, by, at)
+    request = request_run(champion, shards, after, why, by, at, start)
     sink = KafkaBus(settings).sink()
     await sink.start()
     try:

@@ -67,9 +67,16 @@ def _trainer(host: Host) -> None:
     register(host)
 
 
+def _review(host: Host) -> None:
+    from mailweir.services.review.agent import register
+
+    register(host)
+
+
 STAGES: Mapping[str, Callable[[Host], None]] = {
     "ingest": _ingest,
     "classify": _classify,
+    "review": _review,
     "feedback": _feedback,
     "retrain": _retrain,
     "trainer": _trainer,
@@ -83,14 +90,15 @@ def worker(
     stages: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[ingest classify feedback retrain trainer …]",
+            metavar="[ingest classify review feedback retrain trainer …]",
             help="Agents to run; ingest and classify where none is named.",
         ),
     ] = None,
 ) -> None:
     r"""Run agents: mail.raw → ingest → mail.parsed → classify → mail.classified, and those of the loop by name.
 
-    The loop: mail.feedback → feedback → mail.shards → retrain → mail.retrain → trainer.
+    The loop: mail.feedback → feedback → mail.shards → retrain → mail.retrain → trainer. What people are asked: mail.classified →
+    review → mail.review, which [bold]mailweir review next[/] shows them.
 
     Prints one JSON line when mail is being handled, with the URL of the metrics; logs go to standard error. Start as many as
     there are cores: they share the partitions. SIGTERM and Ctrl-C end it after the batch in hand.

@@ -8,6 +8,7 @@ from mailweir.schemas.topics import DEAD, FEEDBACK
 from mailweir.services.app import Host
 from mailweir.services.feedback.keeper import STAGE, Keeper
 from mailweir.services.feedback.redaction import UNREDACTED, Redaction
+from mailweir.services.feedback.verdicts import VerdictCounter
 from mailweir.services.stream import Batch, BatchLimits, one_token
 
 __all__ = ["register"]
@@ -19,8 +20,9 @@ def register(host: Host, redaction: Redaction = UNREDACTED) -> None:
     Raises:
         SettingsError: the ledger's address cannot be opened.
     """
-    keeper = Keeper(host, redaction)
-    host.parts.append(keeper)
+    verdicts = VerdictCounter(host)
+    keeper = Keeper(host, redaction, verdicts)
+    host.parts += [verdicts, keeper]
     settings = host.settings
     # each batch is a file of the ledger: a longer wait makes fewer of them, and nobody waits for an answer here
     limits = BatchLimits(

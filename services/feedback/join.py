@@ -14,17 +14,11 @@ from mailweir.schemas.events import (
     EntityMark,
     Feedback,
 )
+from mailweir.services.feedback.desks import desks_of
 from mailweir.services.feedback.marks import Fields, moved
 from mailweir.services.feedback.redaction import Redaction
 
-__all__ = ["check", "joined", "says_nothing", "withdrawal"]
-
-
-def says_nothing(feedback: Feedback) -> bool:
-    """True if a feedback corrects and confirms nothing: it can only withdraw."""
-    return not (
-        feedback.heads or feedback.next_actions is not None or feedback.entities_added or feedback.entities_removed
-    )
+__all__ = ["check", "joined", "withdrawal"]
 
 
 def check(feedback: Feedback, decision: Decision, email: Email) -> None:
@@ -66,9 +60,9 @@ def joined(
     feedback: Feedback, place: Coordinates, decision: Decision, email: Email, redaction: Redaction
 ) -> FeedbackRow:
     """The row of a word that was checked."""
-    language = email.language.code
+    language, desks = email.language.code, desks_of(feedback, decision)
     before = _fields(email)
-    after: Fields = {name: redaction.of(text, language) for name, text in before.items()}
+    after: Fields = {name: redaction.of(text, language, desks) for name, text in before.items()}
 
     def placed(marks: Iterable[EntityMark]) -> tuple[EntityMark, ...]:
         return moved(marks, before, after)
@@ -77,7 +71,7 @@ def joined(
         update={
             "subject": after["subject"],
             "sender_domain": email.sender.address.rpartition("@")[2],
-            "mailbox": redaction.of(email.mailbox, language),
+            "mailbox": redaction.of(email.mailbox, language, desks),
             "body": after["body"],
             "language": language,
             "decided": Decided(
@@ -108,6 +102,7 @@ def withdrawal(feedback: Feedback, place: Coordinates) -> FeedbackRow:
         person=feedback.person,
         origin=feedback.origin,
         given_at=feedback.given_at,
+        given_by=feedback.given_by,
         withdraws=feedback.withdraws,
         taxonomy_name=feedback.taxonomy.name,
         taxonomy_version=feedback.taxonomy.version,

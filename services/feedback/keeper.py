@@ -12,12 +12,13 @@ from mailweir.schemas.errors import DeliveryError, DependencyError, RecordError,
 from mailweir.schemas.events import Feedback, utc_now
 from mailweir.services.app import Host, Part
 from mailweir.services.feedback.find import Finder, Found
-from mailweir.services.feedback.join import check, joined, says_nothing, withdrawal
+from mailweir.services.feedback.join import check, joined, withdrawal
 from mailweir.services.feedback.ledger import Ledger, Pages
 from mailweir.services.feedback.names import Shard
 from mailweir.services.feedback.redaction import Redaction
 from mailweir.services.feedback.shards import Cause, ShardLimits, announcement, record_of
 from mailweir.services.feedback.store import Store
+from mailweir.services.feedback.verdicts import VerdictCounter
 from mailweir.services.stream import Batch, Kept, Partition, Record, Result, decode_all
 from mailweir.services.telemetry import logger
 
@@ -38,8 +39,9 @@ _COMMITTED_SECONDS = 10.0
 class Keeper(Part):
     """Takes in batches and closes shards, never both at once."""
 
-    def __init__(self, host: Host, redaction: Redaction) -> None:
+    def __init__(self, host: Host, redaction: Redaction, verdicts: VerdictCounter) -> None:
         super().__init__()
+        self._verdicts = verdicts
         self._ledger = Ledger(Store(host.settings.ledger))
         self._limits = ShardLimits.of(host.settings)
         self._finder = Finder(host.stream.lookup(), host.settings)
@@ -133,6 +135,7 @@ class Keeper(Part):
                 except DependencyError:
                     self._pages.pop(place, None)  # what is there is looked at again
                     raise
+        self._verdicts.kept(rows)
         for row in rows:
             self._metrics.feedback.labels(row.origin).inc()
         self._metrics.seconds.labels(STAGE, "keep").observe(time.perf_counter() - started)
@@ -217,7 +220,7 @@ class Keeper(Part):
 
 def _only_withdraws(word: Feedback) -> bool:
     """It needs neither mail nor decision: taking a word back must be possible after the mail is gone."""
-    return word.withdraws is not None and says_nothing(word)
+    return word.withdraws is not None and word.says_nothing
 
 
 def _outcome(result: FeedbackRow | Feedback | RecordError) -> Result:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from mailweir.models.feedback import FeedbackRow, offsets, once, read_rows, write_rows
+from mailweir.models.feedback import FeedbackRow, offsets, once, read_rows, withdrawals, write_rows
 from mailweir.schemas.errors import DependencyError
 from mailweir.schemas.events import utc_now
 from mailweir.services.feedback.names import LEDGER, SHARDS, Segment, Shard, segment_folder, segments, shards
@@ -24,6 +24,7 @@ class Pages:
     segments: list[Segment] = field(default_factory=list)  # all, by offset
     sharded: int = -1  # last offset that is in a shard
     rows: int = 0  # not yet in a shard
+    withdrawals: bool = False  # somebody's words were taken back in their name, and no shard says so yet
     since: datetime | None = None  # when the oldest of these was written
     unannounced: list[Shard] = field(default_factory=list)
 
@@ -84,6 +85,7 @@ class Ledger:
         if segment not in pages.segments:
             pages.segments = sorted([*pages.segments, segment])
             pages.rows += len(rows)
+            pages.withdrawals |= any(row.by_another for row in rows)
             pages.since = pages.since or utc_now()
 
     def close(self, pages: Pages, below: int, most: int) -> tuple[Shard, bool] | None:
@@ -119,8 +121,10 @@ class Ledger:
 
     def _count(self, pages: Pages) -> None:
         paths = [segment.path(pages.place) for segment in pages.open]
-        numbers = {offset for path in paths for offset in offsets(self.store.read(path), path)}
+        files = {path: self.store.read(path) for path in paths}
+        numbers = {offset for path, data in files.items() for offset in offsets(data, path)}
         pages.rows = sum(offset > pages.sharded for offset in numbers)
+        pages.withdrawals = any(withdrawals(data, path) for path, data in files.items())
         pages.since = self.store.written_at(paths[0]) if paths else None
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+
+from mailweir.services.feedback.desks import Places, places
 
 __all__ = ["UNREDACTED", "Redact", "Redaction"]
 
-Redact = Callable[[str, frozenset[str], str], str]
-"""`redact(text, kinds, language)`: the text with personal data of these kinds replaced."""
+Redact = Callable[[str, frozenset[str], str, Places], str]
+"""`redact(text, kinds, language, desks)`: the text with personal data of these kinds replaced, but not at these places."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +20,9 @@ class Redaction:
     redact: Redact
     kinds: frozenset[str]
 
-    def of(self, text: str, language: str) -> str:
-        """The text as it may be kept."""
-        return self.redact(text, self.kinds, language) if self.kinds and text else text
+    def of(self, text: str, language: str, desks: Collection[str] = ()) -> str:
+        """The text as it may be kept; the addresses `desks` are no person's and stay."""
+        return self.redact(text, self.kinds, language, places(desks, text)) if self.kinds and text else text
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -28,7 +30,7 @@ class Redaction:
         return tuple(sorted(self.kinds))
 
 
-def _as_it_is(text: str, kinds: frozenset[str], language: str) -> str:  # noqa: ARG001 - the signature of all
+def _as_it_is(text: str, kinds: frozenset[str], language: str, desks: Places) -> str:  # noqa: ARG001 - as all
     return text
 
 

@@ -20,7 +20,7 @@ from mailweir.services.stream import Outgoing
 
 __all__ = ["Cause", "ShardLimits", "announcement", "record_of"]
 
-Cause = Literal["count", "bytes", "age", "taxonomy"]
+Cause = Literal["count", "bytes", "age", "taxonomy", "withdrawal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,8 @@ class ShardLimits:
             return "count"
         if pages.size >= self.size:
             return "bytes"
+        if pages.withdrawals:
+            return "withdrawal"  # until a shard says so, a run would learn from what was taken back
         return "age" if pages.since is not None and now - pages.since >= self.age else None
 
     def cause(self, rows: int, size: int) -> Cause:

@@ -80,26 +80,34 @@ def _bundle(settings: Settings) -> Manifest:
     return read_manifest(Path(settings.bundle or shipped_bundle()))
 
 
-def run_id(champion: Champion, shards: Sequence[ShardRef], after: str) -> str:
-    """Id of a run: what is to be beaten, what is learned from, and which run (id) came before. Not who asked, when or why."""
+def run_id(champion: Champion, shards: Sequence[ShardRef], after: str, start: ModelRef | None = None) -> str:
+    """Id of a run: what is beaten, learned from and continued, and which run (id) came before. Not who asked, when or why."""
     parts = [f"{shard.shard_id}:{shard.sha256}" for shard in shards]
+    parts += [f"start:{start.name}:{start.version}"] if start else []
     model, taxonomy = champion.model, champion.taxonomy
     return digest("run", model.name, model.version, taxonomy.name, str(taxonomy.version), after, *parts)
 
 
 def request_run(
-    champion: Champion, shards: Sequence[ShardClosed], after: str, cause: str, by: str, at: datetime
+    champion: Champion,
+    shards: Sequence[ShardClosed],
+    after: str,
+    cause: str,
+    by: str,
+    at: datetime,
+    start: ModelRef | None = None,
 ) -> RetrainRequested:
-    """The event; `after` is the id of the last run, empty for the first."""
+    """The event; `after` is the id of the last run, empty for the first; `start` what it continues, if not the champion."""
     named = tuple(ShardRef(shard_id=shard.shard_id, sha256=shard.sha256) for shard in shards)
     return RetrainRequested(
-        run_id=run_id(champion, named, after),
+        run_id=run_id(champion, named, after, start),
         shards=named,
         champion=champion.model,
         taxonomy=champion.taxonomy,
         cause=cause,
         requested_by=by,
         requested_at=at,
+        start=start,
     )
 
 

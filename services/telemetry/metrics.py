@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -11,6 +13,8 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
 )
+
+from mailweir.schemas.events import ReviewWhy
 
 __all__ = ["Metrics"]
 
@@ -32,6 +36,7 @@ class Metrics:
         self._declare_stages()
         self._declare_loop()
         self._declare_trainer()
+        self._declare_review()
 
     def _declare_stream(self) -> None:
         on = self.registry
@@ -109,6 +114,18 @@ class Metrics:
         self.feedback = Counter(
             "mailweir_feedback", "Words about decisions that were written into the ledger.", ["origin"], registry=on
         )
+        self.verdicts = Counter(
+            "mailweir_verdicts",
+            "People's verdicts on heads of decisions, by sample: of the review queue's lot, or given of themselves.",
+            ["head", "version", "sample", "verdict"],
+            registry=on,
+        )
+        self.verdict_weight = Counter(
+            "mailweir_verdict_weight",
+            "The lot's verdicts, each by the inverse of its chance: right over all is the realised accuracy.",
+            ["head", "version", "verdict"],
+            registry=on,
+        )
         self.shards = Counter("mailweir_shards", "Shards of feedback closed, by cause.", ["cause"], registry=on)
         self.retrain_requests = Counter(
             "mailweir_retrain_requests", "Training runs that the trigger asked for, by reason.", ["reason"], registry=on
@@ -165,6 +182,21 @@ class Metrics:
             "mailweir_trainer_ended", "1 for how the run ended, while it is still told.", ["outcome"], registry=on
         )
 
+    def _declare_review(self) -> None:
+        on = self.registry
+        self.review_asked = Counter(
+            "mailweir_review_asked", "Decisions that people are asked about, by why.", ["why"], registry=on
+        )
+        for why in get_args(ReviewWhy):
+            self.review_asked.labels(why)
+        self.review_budget_left = Gauge(
+            "mailweir_review_budget_left", "Questions that may still be asked this UTC day.", registry=on
+        )
+        self.review_open = Gauge("mailweir_review_open", "Questions that nobody has answered.", registry=on)
+        self.review_answered = Gauge(
+            "mailweir_review_answered", "Questions on the topic that somebody has answered.", registry=on
+        )
+
     def _declare_stages(self) -> None:
         on = self.registry
         self.batch_mails = Histogram(
@@ -191,6 +223,15 @@ class Metrics:
             "mailweir_decisions",
             "Decisions, by model version, tier and review.",
             ["version", "tier", "needs_review"],
+            registry=on,
+        )
+        self.head_decisions = Counter(
+            "mailweir_head_decisions", "Labels decided, by head and model version.", ["head", "version"], registry=on
+        )
+        self.expected_right = Counter(
+            "mailweir_expected_right",
+            "Sum of the calibrated probabilities of labels decided: over their number it is the estimated accuracy.",
+            ["head", "version"],
             registry=on,
         )
         self.rules = Counter(

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 import pytest
+from asked import question
 from factories import memory_bus, settings, until
 from loop import decided, mail, on, word
 from s3 import bucket
@@ -29,7 +30,9 @@ from mailweir.schemas.events import (
 )
 from mailweir.services.app import Host
 from mailweir.services.cli.worker import STAGES
+from mailweir.services.feedback import verdicts
 from mailweir.services.feedback.agent import register
+from mailweir.services.feedback.join import withdrawal
 from mailweir.services.feedback.ledger import Ledger, all_rows
 from mailweir.services.feedback.redact import KINDS
 from mailweir.services.feedback.redaction import UNREDACTED, Redaction
@@ -113,7 +116,7 @@ async def test_a_correction_becomes_a_row_with_its_mail(ledger: Path) -> None:
 async def test_redaction_is_applied_to_all_that_is_kept(ledger: Path) -> None:
     """No file of the ledger holds what was to be taken out."""
 
-    def phones(text: str, kinds: frozenset[str], language: str) -> str:
+    def phones(text: str, kinds: frozenset[str], language: str, desks: object) -> str:
         return re.sub(r"\+[\d ]+\d", "[PHONE]", text) if kinds == {"phone"} and language == "en" else text
 
     bus = memory_bus()
@@ -422,3 +425,49 @@ async def test_no_text_reaches_the_log(ledger: Path, capfd: pytest.CaptureFixtur
     assert secret not in logged
     assert "Please ship" not in logged
     assert [secret in row.model_dump_json() for row in written(ledger)] == [False, False]  # segment and shard
+
+
+async def test_a_withdrawal_in_a_persons_name_closes_its_shard_at_once(ledger: Path) -> None:
+    """The next run must know of it; the person's own waits as every word does, and a restart forgets nothing."""
+    bus = memory_bus(1)
+    decision, _ = decide(bus, 1)
+    said = word(decision)
+    say(bus, said, word(decision, minute=1, heads={}, withdraws=said.event_id))
+    async with agent(bus, ledger) as host:
+        await until(lambda: finished(host) == 2)
+    assert announced(bus) == []
+    pages = (book := Ledger(Store(str(ledger)))).turn_to(("mail.feedback", 0))
+    back = word(decision, minute=2, heads={}, withdraws=said.event_id, given_by="operator")
+    book.append(pages, [withdrawal(back, Coordinates(topic="mail.feedback", partition=0, offset=2))])
+    say(bus, back)
+    async with agent(bus, ledger):
+        await until(lambda: len(announced(bus)) == 1)
+    [event] = announced(bus)
+    assert (event.cause, event.rows) == ("withdrawal", 3)
+    assert (last_words(rows(ledger)), rows(ledger)[-1].given_by) == ([], "operator")
+
+
+async def test_verdicts_of_the_lot_are_told_from_those_that_people_give(
+    ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked by lot: counted and weighed by its chance; asked because it is unsure, or not asked: given. A broker that is away delays it."""
+    monkeypatch.setattr(verdicts, "_LOOK_SECONDS", 0.02)
+    bus = memory_bus(1)
+    decisions = [decide(bus, number)[0] for number in range(3)]
+    for one, why in ((decisions[0], "random"), (decisions[1], "uncertain")):
+        asked = question(0, decision_id=one.decision_id, why=why, chance=0.25 if why == "random" else None)
+        bus.write(Outgoing("mail.review", b"k", asked.encode()))
+    bus.write(Outgoing("mail.review", b"k", b"rubbish"))
+    right = {"category": Correction(label="work", confirmed=True), "intent": Correction(label="complaint")}
+    say(bus, word(decisions[0], heads=right), *(word(one) for one in decisions[1:]), word(decisions[2], origin="rule"))
+    async with agent(bus, ledger) as host:
+        value = host.metrics.registry.get_sample_value
+
+        def counted(sample: str, verdict: str) -> float | None:
+            labels = {"head": "category", "version": "1.0.0", "sample": sample, "verdict": verdict}
+            return value("mailweir_verdicts_total", labels)
+
+        await until(lambda: counted("given", "wrong") == 2)
+        assert (counted("lot", "right"), counted("lot", "wrong"), counted("given", "right")) == (1, None, None)
+        weight = {"head": "category", "version": "1.0.0", "verdict": "right"}
+        assert value("mailweir_verdict_weight_total", weight) == 4

@@ -69,6 +69,9 @@ async def test_every_metric_is_counted_by_a_mail_on_its_way(tiny: Path) -> None:
         assert value("mailweir_decisions_total", review) == 1
         label = {"head": "category", "label": decision.heads["category"].label}
         assert value("mailweir_labels_total", label) == 1
+        of_head = {"head": "category", "version": version}
+        assert value("mailweir_head_decisions_total", of_head) == 1
+        assert value("mailweir_expected_right_total", of_head) == decision.heads["category"].probability
         assert value("mailweir_bundle_info", {"name": "email", "version": version}) == 1
         assert value("mailweir_mail_tokens_count", {"stage": "classify"}) == 1
         assert value("mailweir_mail_tokens_sum", {"stage": "classify"}) > 5  # type: ignore[operator]

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from annotated import LABELS, written
 
+from mailweir.models.text.shingles import words_of
 from mailweir.models.training.corpus import FOLDER, TEST_AUTHORS
 from mailweir.models.training.data import Findings, check_rows, read_rows
-from mailweir.models.training.data.similar import jaccard, similar_pairs, words_of
+from mailweir.models.training.data.similar import jaccard, similar_pairs
 
 WORDS = [
     f"{a}{b}" for a in ("mor", "tal", "gin", "sep", "vul") for b in ("a", "eb", "ik", "os", "un", "yra", "ent", "ops")

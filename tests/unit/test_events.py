@@ -35,6 +35,7 @@ from mailweir.schemas.events import (
     RawEmail,
     RetrainFinished,
     RetrainRequested,
+    ReviewAsked,
     ShardClosed,
     TaxonomyRef,
 )
@@ -43,6 +44,7 @@ EVENTS: dict[str, type[Event]] = {
     "raw_email": RawEmail,
     "email": Email,
     "decision": Decision,
+    "review_asked": ReviewAsked,
     "feedback": Feedback,
     "shard_closed": ShardClosed,
     "retrain_requested": RetrainRequested,
@@ -83,6 +85,14 @@ def test_feedback_from_before_a_field_was_added_is_read() -> None:
     assert newer.decision_source == Coordinates(topic="mail.classified", partition=3, offset=987)
     assert older == newer.model_copy(update={"decision_source": None})
     assert older.event_id == newer.event_id
+
+
+def test_a_request_from_before_a_field_was_added_is_read() -> None:
+    """Who asked before `start` existed meant the champion: nothing else differs."""
+    older = RetrainRequested.decode((GOLDEN / "older" / "retrain_requested.json").read_bytes())
+    newer = RetrainRequested.decode(changed("retrain_requested"))
+    assert (older.start, newer.start) == (None, ModelRef(name="email", version="0.9.0"))
+    assert older == newer.model_copy(update={"start": None})
 
 
 def test_a_decision_from_before_a_field_was_added_is_read() -> None:

@@ -9,9 +9,11 @@ import pytest
 from loop import decided, mail, word
 
 from mailweir.schemas.errors import InvalidEvent, OtherTaxonomy, RecordError, UnknownDecision
-from mailweir.schemas.events import Coordinates, Correction, EntityMark, ModelRef, TaxonomyRef
-from mailweir.services.feedback.join import check, joined, says_nothing, withdrawal
+from mailweir.schemas.events import Coordinates, Correction, Entity, EntityMark, Language, ModelRef, TaxonomyRef
+from mailweir.services.feedback.desks import desks_of, places
+from mailweir.services.feedback.join import check, joined, withdrawal
 from mailweir.services.feedback.marks import moved
+from mailweir.services.feedback.redact import KINDS, redact
 from mailweir.services.feedback.redaction import UNREDACTED, Redaction
 
 PLACE = Coordinates(topic="mail.feedback", partition=2, offset=41)
@@ -21,7 +23,7 @@ CODE = EntityMark(type="po_number", text="PO-00007", field="body", start=12, end
 DAY = EntityMark(type="deadline", text="Friday", field="body", start=45, end=51)
 
 
-def _stars(text: str, kinds: frozenset[str], language: str) -> str:
+def _stars(text: str, kinds: frozenset[str], language: str, desks: object) -> str:
     assert (kinds, language) == ({"phone"}, "en")
     return re.sub(r"\+[\d ]+\d", "[PHONE]", text)
 
@@ -54,6 +56,60 @@ def test_redaction_takes_text_out_and_moves_the_marks() -> None:
     marks = [*made.decided.entities, *made.corrected.entities_added]
     assert [mark.text for mark in marks] == ["PO-00007", "Friday"]
     assert all(made.body[mark.start : mark.end] == mark.text for mark in marks)
+
+
+@pytest.mark.parametrize(
+    ("language", "mailbox", "body", "desk", "kept"),
+    [
+        (
+            "en",
+            "yardgate@quarry-freight.example",
+            "Mail yardgate@quarry-freight.example (or Yardgate@Quarry-Freight.example), not lena.orr@quarry-freight.example.",
+            "yardgate@quarry-freight.example",
+            "Mail yardgate@quarry-freight.example (or Yardgate@Quarry-Freight.example), not [email].",
+        ),
+        (
+            "tr",
+            "ayse.koru@ciftlik-sut.example",
+            "Yaylaciksut@ciftlik-sut.example adresine yazın; ayse.koru@ciftlik-sut.example izinde, tel 0532 123 45 67.",
+            "Yaylaciksut@ciftlik-sut.example",
+            "Yaylaciksut@ciftlik-sut.example adresine yazın; [email] izinde, tel [phone].",
+        ),
+    ],
+)
+def test_a_team_mailbox_stays_whatever_its_name(language: str, mailbox: str, body: str, desk: str, kept: str) -> None:
+    """Decided or marked by a person, wherever the mail names it; people's addresses beside it go, and so does one struck out."""
+    email = MAIL.model_copy(
+        update={"body": body, "mailbox": mailbox, "language": Language(code=language, probability=0.9)}
+    )
+    start = body.index(desk)
+    mark = EntityMark(type="team_mailbox", text=desk, field="body", start=start, end=start + len(desk))
+    found = DECISION.model_copy(update={"entities": (Entity(**mark.model_dump(), probability=0.98),)})
+    unfound = DECISION.model_copy(update={"entities": ()})
+    full = Redaction(redact, KINDS)
+    for said, decision in ((word(found), found), (word(unfound, entities_added=(mark,)), unfound)):
+        made = joined(said, PLACE, decision, email, full)
+        assert made.body == kept
+        assert made.mailbox == (mailbox if mailbox == desk else "[email]")
+        marked = [*made.decided.entities, *made.corrected.entities_added]
+        assert [one.text for one in marked] == [desk]
+    struck = joined(word(found, entities_removed=(mark,)), PLACE, found, email, full)
+    assert desk.casefold() not in f"{struck.body} {struck.mailbox}".casefold()
+
+
+@pytest.mark.parametrize(
+    ("desk", "text", "kept"),
+    [
+        ("ops@firm.example", "ask desktop.ops@firm.example or ops@firm.example.tr", ""),
+        ("jo@a.example, al@b.example", "write to jo@a.example, al@b.example", ""),
+        ("ops@firm.example", "see <OPS@firm.example>.", "OPS@firm.example"),
+    ],
+)
+def test_a_desk_keeps_its_own_address_and_no_other(desk: str, text: str, kept: str) -> None:
+    """A part of a longer address is another address, and a mark over several names none of them."""
+    mark = EntityMark(type="team_mailbox", text=desk, field="body", start=0, end=len(desk))
+    found = places(desks_of(word(DECISION, entities_added=(mark,)), DECISION), text)
+    assert "".join(text[start:end] for start, end in found) == kept
 
 
 def test_a_mark_whose_text_was_taken_out_is_left_out() -> None:
@@ -100,8 +156,8 @@ def test_confirming_the_decisions_own_label_is_right() -> None:
 def test_a_mere_withdrawal_has_neither_text_nor_decision() -> None:
     """It says nothing but what it takes back."""
     back = word(DECISION, heads={}, withdraws="a" * 64)
-    assert says_nothing(back)
-    assert not says_nothing(word(DECISION))
-    assert not says_nothing(word(DECISION, heads={}, next_actions=()))
+    assert back.says_nothing
+    assert not word(DECISION).says_nothing
+    assert not word(DECISION, heads={}, next_actions=()).says_nothing
     made = withdrawal(back, PLACE)
     assert (made.body, made.subject, made.corrected.empty, made.withdraws) == ("", "", True, "a" * 64)

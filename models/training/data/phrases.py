@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from mailweir.models.text.shingles import words_of
 from mailweir.models.training.data.rows import Item
-from mailweir.models.training.data.similar import words_of
 
 WORDS = 8
 """Words that a phrase has at least."""

@@ -3,8 +3,6 @@
 The hashes only propose pairs; the similarity that is told is counted on the word triples themselves.
 """
 
-import re
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -12,9 +10,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-_WORD = re.compile(r"\w+")
-_DIGITS = re.compile(r"\d+")
-_SHINGLE = 3  # words
+from mailweir.models.text.shingles import shingles, words_of
+
 _BANDS, _DEEP = 64, 3  # a pair of similarity 0.5 is missed twice in 10,000 times, one of 0.1 is compared in 6 of 100
 _SEED = 20  # of the hash functions: the same text has the same signature everywhere
 
@@ -30,21 +27,16 @@ class Pair:
     similarity: float
 
 
-def words_of(text: str) -> list[str]:
-    """Words without case; every number is the same word, so that a text with other figures is recognised."""
-    return _WORD.findall(_DIGITS.sub("0", text.casefold()))
-
-
 def similar_pairs(texts: Sequence[str], least: float = 0.5) -> list[Pair]:
     """Pairs with a similarity of `least` or more, the most similar first; texts without words are like nothing."""
-    shingles = [_shingles(words_of(text)) for text in texts]
-    kept = [place for place, found in enumerate(shingles) if found]
+    runs = [shingles(words_of(text)) for text in texts]
+    kept = [place for place, found in enumerate(runs) if found]
     if not kept:
         return []
     pairs: list[Pair] = []
-    for a, b in _candidates(_signatures([shingles[place] for place in kept])):
+    for a, b in _candidates(_signatures([runs[place] for place in kept])):
         first, second = kept[a], kept[b]
-        similarity = jaccard(shingles[first], shingles[second])
+        similarity = jaccard(runs[first], runs[second])
         if similarity >= least:
             pairs.append(Pair(first, second, similarity))
     return sorted(pairs, key=lambda pair: (-pair.similarity, pair.first, pair.second))
@@ -54,12 +46,6 @@ def jaccard(one: frozenset[int], other: frozenset[int]) -> float:
     """Shared members by all members."""
     shared = len(one & other)
     return shared / (len(one) + len(other) - shared)
-
-
-def _shingles(words: Sequence[str]) -> frozenset[int]:
-    """32-bit hashes of all runs of three words; a shorter text is one run."""
-    runs = range(max(len(words) - _SHINGLE + 1, min(len(words), 1)))
-    return frozenset(zlib.crc32(" ".join(words[start : start + _SHINGLE]).encode()) for start in runs)
 
 
 def _signatures(sets: Sequence[frozenset[int]]) -> Signatures:

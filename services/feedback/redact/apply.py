@@ -17,7 +17,7 @@ from mailweir.services.feedback.redact.phones import PhoneFinder
 from mailweir.services.feedback.redact.places import find_emails, find_streets
 from mailweir.services.feedback.redact.runs import digit_runs
 
-__all__ = ["Redaction", "inspect", "redact"]
+__all__ = ["Redacted", "inspect", "redact"]
 
 # What goes may leave a number standing that was part of something longer before. In 10,000 generated texts two rounds were
 # enough; a mail in which nothing is found takes one.
@@ -32,7 +32,7 @@ class Kept(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Redaction:
+class Redacted:
     """A text without its personal data, and where that was."""
 
     text: str
@@ -63,18 +63,19 @@ class Redaction:
         return find.start - shift, find.end - shift
 
 
-def redact(text: str, kinds: frozenset[str], language: str) -> str:
+def redact(text: str, kinds: frozenset[str], language: str, desks: Iterable[tuple[int, int]] = ()) -> str:
     """`text` with personal data of these kinds as placeholders such as `[phone]`; done twice it is as done once.
 
-    Linear in the length of the text. `language` (ISO 639-1) says which countries' phone numbers and ids to expect.
+    Linear in the length of the text. `language` (ISO 639-1) says which countries' phone numbers and ids to expect, `desks` where
+    addresses stand that are no person's (see `inspect`).
 
     Raises:
         ValueError: a kind that does not exist: it would be kept in silence.
     """
-    return inspect(text, kinds, language).text
+    return inspect(text, kinds, language, desks).text
 
 
-def inspect(text: str, kinds: frozenset[str], language: str, desks: Iterable[tuple[int, int]] = ()) -> Redaction:
+def inspect(text: str, kinds: frozenset[str], language: str, desks: Iterable[tuple[int, int]] = ()) -> Redacted:
     """`redact`, with what was found and where.
 
     `desks` are stretches that are known to be addresses of a desk and no person's (entities of type `team_mailbox`): what
@@ -85,16 +86,16 @@ def inspect(text: str, kinds: frozenset[str], language: str, desks: Iterable[tup
             f"no kinds of personal data: {', '.join(sorted(unknown))}; there are {', '.join(sorted(KINDS))}"
         )
     kept = _joined(desks)
-    redaction = Redaction(text, ())
+    redacted = Redacted(text, ())
     for _ in range(_ROUNDS):
-        found = _found(redaction.text, kinds, language)
-        places = (Find(find.kind, *redaction.origin(find)) for find in found)
+        found = _found(redacted.text, kinds, language)
+        places = (Find(find.kind, *redacted.origin(find)) for find in found)
         new = [find for find in places if find.kind != "email" or _is_free(kept, find)]
         if not new:
             break
-        finds = tuple(sorted([*redaction.finds, *new], key=lambda find: find.start))
-        redaction = Redaction("".join(_pieces(text, finds)), finds)
-    return redaction
+        finds = tuple(sorted([*redacted.finds, *new], key=lambda find: find.start))
+        redacted = Redacted("".join(_pieces(text, finds)), finds)
+    return redacted
 
 
 def _found(text: str, kinds: frozenset[str], language: str) -> list[Find]:
