@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailweir.schemas.errors import InputError, MailExpired, RecordError
-from mailweir.schemas.events import Decision, Email, Feedback, ReviewAsked
+from mailweir.schemas.events import Coordinates, Decision, Email, Feedback, ReviewAsked
 from mailweir.schemas.headers import child_traceparent, event_headers
 from mailweir.schemas.ids import trace_id
 from mailweir.schemas.topics import CLASSIFIED, FEEDBACK, PARSED, REVIEW
@@ -88,7 +88,7 @@ class Place:
         topic = self._settings.topic_name(FEEDBACK.name)
         await self._sink.send([Outgoing(topic, word.email_id.encode(), word.encode(), headers)])
 
-    async def _record(self, question: ReviewAsked, place: Any) -> Record:
+    async def _record(self, question: ReviewAsked, place: Coordinates) -> Record:
         allowed = {self._settings.topic_name(topic.name) for topic in (CLASSIFIED, PARSED)}
         found = {}
         if place.topic in allowed:

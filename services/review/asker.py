@@ -44,6 +44,8 @@ class Asker(Part):
         self._parsed = settings.topic_name(PARSED.name)
         self._selector = Selector(Limits.of(settings))
         self._clock = clock
+        self._questions = Questions()
+        self._said: set[str] = set()  # decisions of the questions that the last batch was to publish
         self._turn = asyncio.Lock()  # what reads the topics reads one thing at a time
 
     async def on_stop(self) -> None:
@@ -63,17 +65,28 @@ class Asker(Part):
 
     async def _choose(self, found: Sequence[Decision | RecordError], records: Sequence[Record]) -> list[ReviewAsked]:
         now, pairs = self._clock(), zip(found, records, strict=True)
-        questions = Questions(await self._desk.questions(), now)
+        questions = await self._known()
         decisions = [(one, record.coordinates) for one, record in pairs if isinstance(one, Decision)]
         candidates = self._selector.candidates(decisions, questions, now)
         chosen = self._selector.choose(candidates, await self._sketches(candidates), questions, now)
+        self._said = {question.decision_id for question in chosen}
         for question in chosen:
             self._host.metrics.review_asked.labels(question.why).inc()
-        self._budget_left(questions)
+        self._budget_left(now)
         return chosen
 
-    def _budget_left(self, questions: Questions) -> None:
-        left = self._host.settings.review_budget - questions.today.total()
+    async def _known(self) -> Questions:
+        """What was asked, as the topic says; what a batch that was given up had chosen is forgotten."""
+        asked = await self._desk.questions()
+        if not self._said <= {question.decision_id for question in asked}:
+            self._questions = Questions()
+        self._said = set()
+        for question in asked:
+            self._questions.add(question)
+        return self._questions
+
+    def _budget_left(self, now: datetime) -> None:
+        left = self._host.settings.review_budget - self._questions.asked_today(now)
         self._host.metrics.review_budget_left.set(max(left, 0))
 
     async def _sketches(self, candidates: Sequence[Candidate]) -> dict[Coordinates, Sketch]:
@@ -96,16 +109,15 @@ class Asker(Part):
             await self.sleep(_LOOK_SECONDS)
 
     async def _measure(self) -> None:
-        metrics, now = self._host.metrics, self._clock()
         try:
             async with self._turn:
-                waiting, asked = len(await self._desk.open()), await self._desk.questions()
+                waiting, asked = len(await self._desk.open()), len(await self._desk.questions())
         except DependencyError as error:
             log.warning("dependency_away", stage=STAGE, step="look", error=error.message)
             return
-        metrics.review_open.set(waiting)
-        metrics.review_answered.set(len(asked) - waiting)
-        self._budget_left(Questions(asked, now))
+        self._host.metrics.review_open.set(waiting)
+        self._host.metrics.review_answered.set(asked - waiting)
+        self._budget_left(self._clock())
 
 
 def _results(

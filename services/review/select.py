@@ -96,13 +96,13 @@ class Selector:
         return candidate.why == "random" or questions.nearest(sketch) < self.limits.likeness
 
     def _allowed(self, why: ReviewWhy, questions: Questions, now: datetime) -> int:
-        return allowance(self.limits.budgets[why], questions.today[why], now)
+        return allowance(self.limits.budgets[why], questions.asked(why, now), now)
 
     def _chance(self, questions: Questions, now: datetime) -> float:
         """Of the lot now."""
         if not self._allowed("random", questions, now):
             return 0.0
-        wanted = share_wanted(self.limits.budgets["random"], questions.today["random"], self.seen, now)
+        wanted = share_wanted(self.limits.budgets["random"], questions.asked("random", now), self.seen, now)
         return round(wanted, _DIGITS + 2)
 
     def _note(self, decision: Decision, questions: Questions, now: datetime) -> None:
@@ -116,7 +116,7 @@ class Selector:
         """The least score by why; a kind that may not be asked now has none."""
         windows: dict[ReviewWhy, Window] = {"uncertain": self.unsure, "diverse": self.rare}
         return {
-            why: cut(self.limits.budgets[why], questions.today[why], window, now)
+            why: cut(self.limits.budgets[why], questions.asked(why, now), window, now)
             for why, window in windows.items()
             if self._allowed(why, questions, now)
         }

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import os
 import pty
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from typer.testing import CliRunner
 
 from mailweir.schemas.errors import InputError
 from mailweir.schemas.events import Alternative, Decision, Feedback, HeadDecision, NextAction, Reason, utc_now
+from mailweir.services.cli import review_place
 from mailweir.services.cli.app import app
 from mailweir.services.cli.keys import Keys
 from mailweir.services.cli.review_draft import Draft
@@ -204,6 +207,55 @@ async def test_a_question_is_found_by_the_first_digits_of_its_decision() -> None
         assert (await place.named(decision.decision_id[:8])).decision_id == decision.decision_id
         with pytest.raises(InputError, match="review next --json"):
             await place.named("nothing")
+
+
+@pytest.fixture
+def bus(monkeypatch: pytest.MonkeyPatch) -> MemoryBus:
+    """What the command finds where Kafka would be."""
+    made = memory_bus(1)
+    monkeypatch.setattr(review_place, "opened", partial(opened, bus=made))
+    return made
+
+
+def test_a_script_lists_what_is_open_and_answers(bus: MemoryBus) -> None:
+    """One line a question with its decision and no text of the mail; `all` confirms the heads of which nothing else is said."""
+    ask(bus, 1, "Words that only the mail has.")
+    decision = ask(bus, 2)
+    listed = [json.loads(line) for line in CliRunner().invoke(app, ["review", "next", "--json"]).stdout.splitlines()]
+    assert [one["decision"]["decision_id"] for one in listed] == [one["decision_id"] for one in listed]
+    assert len(listed) == 2
+    assert "Words that" not in json.dumps(listed)
+    said = ["--set", "category=finance", "--confirm", "all", "--next-action", "check_stock", "--person", "u-1"]
+    done = CliRunner().invoke(app, ["review", "answer", decision.decision_id, *said])
+    assert done.exit_code == 0
+    [word] = words(bus)
+    assert json.loads(done.stdout)["feedback_id"] == word.event_id
+    assert {name: (one.label, one.confirmed) for name, one in word.heads.items()} == {
+        "category": ("finance", False),
+        "priority": ("normal", True),
+    }
+    assert (word.next_actions, word.person) == (("check_stock",), "u-1")
+    left = CliRunner().invoke(app, ["review", "next", "--json"]).stdout.splitlines()
+    assert [json.loads(line)["decision_id"] for line in left] == [
+        one["decision_id"] for one in listed if one["decision_id"] != decision.decision_id
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--set", "category=wrok"], "category has no label 'wrok'"),
+        (["--set", "mood=good"], "has no head 'mood'"),
+        (["--confirm", "mood"], "mood: the decision has no such head"),
+    ],
+)
+def test_an_answer_that_cannot_be_is_refused(bus: MemoryBus, options: list[str], said: str) -> None:
+    """Exit code 2, the remedy, and nothing is sent."""
+    decision = ask(bus, 1)
+    done = CliRunner().invoke(app, ["review", "answer", decision.decision_id, "--person", "u-1", *options])
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert words(bus) == []
 
 
 @pytest.mark.parametrize(

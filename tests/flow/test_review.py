@@ -160,3 +160,16 @@ async def test_nothing_is_asked_without_knowing_what_was_asked(monkeypatch: pyte
     assert tries[:5] == [0] * 5
     assert len(asked(bus)) == 1
     assert bus.records("mail.dead") == []
+
+
+async def test_what_a_batch_had_chosen_and_never_published_is_forgotten() -> None:
+    """Its questions are not on the topic: when its decisions come again they are asked about, and cost the budget once."""
+    bus = memory_bus(1)
+    decision = put(bus, 1, 0.05)
+    async with asker(bus) as host:
+        await until(lambda: done(host) == 1)
+        bus._logs["mail.review", 0].clear()  # as if it had been abandoned before it published
+        bus.write(on("mail.classified", decision))
+        await until(lambda: done(host) == 2)
+        assert [one.decision_id for one in asked(bus)] == [decision.decision_id]
+        assert sample(host, "mailweir_review_budget_left") == PLENTY["review_budget"] - 1

@@ -17,13 +17,15 @@ from pathlib import Path
 import pytest
 from asked import unsure
 from command import COMMAND, mailweir
-from factories import settings
+from factories import settings, until
 from fleet import Fleet, read_all
 from loop import mail, on
 
 from mailweir.schemas.events import Feedback, ReviewAsked
+from mailweir.services.app import Host
 from mailweir.services.broker import KafkaCluster
 from mailweir.services.feedback.find import Finder
+from mailweir.services.review.agent import register
 from mailweir.services.settings import Settings
 from mailweir.services.stream import KafkaBus
 from mailweir.services.topics import apply
@@ -112,28 +114,26 @@ async def test_from_a_decision_to_a_persons_word(kafka: KafkaCluster, tmp_path: 
     """Killed and started again the worker asks about each decision once; a script and a person answer; the answers name their decision."""
     prefix = f"t{uuid.uuid4().hex[:8]}"
     place = {"kafka_bootstrap": kafka.bootstrap, "topic_prefix": prefix, "group_prefix": prefix}
-    known = settings(**place)
-    await apply(known)
-    environment = {f"MAILWEIR_{name.upper()}": value for name, value in place.items()} | {
-        "MAILWEIR_REVIEW_BUDGET": str(24 * MAILS * 3),
-        "MAILWEIR_SESSION_TIMEOUT_MS": "3000",
-        "MAILWEIR_INSTANCE": "one",
-        "MAILWEIR_METRICS_PORT": "0",
-    }
+    once = {"review_budget": str(24 * MAILS * 3), "session_timeout_ms": "3000", "instance": "one"}
+    known = settings(**place, **once)
+    await apply(known, partitions=1)
+    environment = {f"MAILWEIR_{name.upper()}": value for name, value in {**place, **once, "metrics_port": "0"}.items()}
     with Fleet(tmp_path, environment) as fleet:
         worker = fleet.add("review")
         await _write(known, range(MAILS // 2))
         worker.start()
         await _questions(known, 1)
         worker.end(signal.SIGKILL)  # before or after the commit: both must come out the same
-        await _write(known, range(MAILS // 2, MAILS))
-        worker.start()
+    await _write(known, range(MAILS // 2, MAILS))
+    host = Host(known, KafkaBus(known))
+    register(host)
+    await host.start()
+    try:
+        await until(lambda: sum(one.progress.behind for one in host.stream.readers) == 0 and host.health.ready(), 30)
         asked = await _questions(known, MAILS)
-        worker.wait_ready()
-        assert worker.end(signal.SIGTERM) == 0
-    assert sorted({one.decision_id for one in asked}) == sorted(
-        one.decision_id for one in await _questions(known, MAILS)
-    )
+    finally:
+        await host.stop()
+    assert len({one.decision_id for one in asked}) == len(asked) == MAILS
 
     shown = await asyncio.to_thread(mailweir, "review", "next", "--json", "--count", "2", **place)
     first, second = shown.rows()

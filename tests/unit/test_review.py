@@ -33,7 +33,7 @@ def stream(
     for first in range(0, len(decisions), batch):
         now = start + timedelta(hours=hours * first / len(decisions))
         part = [(one, place(first + n)) for n, one in enumerate(decisions[first : first + batch])]
-        questions = Questions(asked, now)
+        questions = Questions(asked)
         candidates = selector.candidates(part, questions, now)
         sketches = {one.mail: sketch_of(f"mail {one.decision.email_id} only") for one in candidates}
         asked += selector.choose(candidates, sketches, questions, now)
@@ -98,7 +98,7 @@ def test_nothing_is_asked_twice_and_nothing_alike() -> None:
     """The same mail under another decision, and a mail of which other numbers stand in the same words, are left out; a lot is not."""
     selector, now = Selector(Limits(480, 0.0, 0.0)), NOON
     text = "Dear customer, your parcel {} will be brought to you on Monday between eight and ten"
-    questions = Questions([question(1, sketch=sketch_of(text.format(17)))], now)
+    questions = Questions([question(1, sketch=sketch_of(text.format(17)))])
     again = unsure(1, 0.0).model_copy(update={"decision_id": unsure(9, 0.0).decision_id})
     two, three = unsure(2, 0.0), unsure(3, 0.0)
     found = selector.candidates([(again, place(1)), (two, place(2)), (three, place(3))], questions, now)
@@ -109,7 +109,7 @@ def test_nothing_is_asked_twice_and_nothing_alike() -> None:
 
 def test_a_mail_that_is_gone_is_not_asked_about() -> None:
     """Nobody could read it."""
-    selector, questions = Selector(LIMITS), Questions((), NOON)
+    selector, questions = Selector(LIMITS), Questions()
     found = selector.candidates([(unsure(1, 0.0), place(1))], questions, NOON)
     assert found
     assert selector.choose(found, {}, questions, NOON) == []
@@ -119,24 +119,25 @@ def test_a_mail_that_is_gone_is_not_asked_about() -> None:
 def test_what_the_model_is_not_made_for_teaches_nothing(cause: str) -> None:
     """Only the lot may fall on it."""
     about = unsure(1, 0.0).model_copy(update={"review_cause": cause})
-    assert Selector(Limits(480, 0.0, 0.5)).candidates([(about, place(1))], Questions((), NOON), NOON) == []
+    assert Selector(Limits(480, 0.0, 0.5)).candidates([(about, place(1))], Questions(), NOON) == []
     every = Limits(480, 1.0, 0.0)
     found = Selector(every)
     found.seen.add(0, NOON)
-    assert [one.why for one in found.candidates([(about, place(1))], Questions((), NOON), NOON)] == ["random"]
+    assert [one.why for one in found.candidates([(about, place(1))], Questions(), NOON)] == ["random"]
 
 
 def test_labels_that_were_seldom_asked_about_are_rarer() -> None:
     """Of two decisions that are equally unsure the one with the new label is the more diverse."""
-    questions = Questions([question(n) for n in range(20)], NOON)
+    questions = Questions([question(n) for n in range(20)])
     known, new = (questions.rarity(unsure(99, 0.1, label)) for label in ("work", "travel"))
     assert 0 <= known < new <= 1
 
 
 def test_a_question_of_yesterday_is_known_and_not_paid_for_today() -> None:
     """The budget is that of the UTC day, wherever the clock stands."""
-    questions = Questions([question(1, NOON - timedelta(days=1)), question(2)], NOON)
-    assert questions.today.total() == 1
+    questions = Questions([question(1, NOON - timedelta(days=1)), question(2)])
+    assert questions.asked_today(NOON) == 1
+    assert questions.asked("uncertain", NOON - timedelta(days=1)) == 1
     assert questions.knows(question(1).email_id)
 
 
@@ -208,4 +209,4 @@ def test_a_place_without_a_mail_is_no_candidate() -> None:
     """What was decided outside Kafka can be shown to nobody."""
     about = unsure(1, 0.0).model_copy(update={"source": None})
     here = Coordinates(topic="mail.classified", partition=0, offset=1)
-    assert Selector(LIMITS).candidates([(about, here)], Questions((), NOON), NOON) == []
+    assert Selector(LIMITS).candidates([(about, here)], Questions(), NOON) == []
