@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from bundles import shared_tiny
 
 from mailweir.services.telemetry import configure_logging
 
@@ -23,12 +24,8 @@ def _logging() -> None:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle that decides a mail in well under a millisecond; nobody changes it."""
-    from mailweir.models.training.tiny import build_tiny_bundle
-
-    folder = tmp_path_factory.mktemp("tiny") / "bundle"
-    build_tiny_bundle(folder)
-    return folder
+    """A bundle that decides a mail in well under a millisecond; nobody changes it. One for all processes of the run."""
+    return shared_tiny(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture
