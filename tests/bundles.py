@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import shutil
 from pathlib import Path
 
 from mailweir.models.registry import Registry
 from mailweir.models.runtime.integrity import MANIFEST
 from mailweir.schemas.events import ModelRef
+
+
+def shared_tiny(own: Path) -> Path:
+    """The tiny bundle of this run, made by the process that asks first; `own` is the temporary folder of this process.
+
+    Under xdist that folder lies in the one of the run.
+    """
+    from mailweir.models.training.tiny import build_tiny_bundle
+
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "tiny"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / MANIFEST).exists():
+            build_tiny_bundle(folder)
+    return folder
 
 
 def version_of(tiny: Path, folder: Path, version: str, **changes: object) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,9 @@ from mailweir.services.telemetry import configure_logging
 def pytest_configure() -> None:
     """A shell that runs the suite in the background has told it, and so every command it starts, to ignore Ctrl-C."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Read when torch and numpy are loaded, which no file has done yet. Threads only wait for each other on matrices as small
+    # as those of tests, and two processes run tests at a time.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -23,12 +27,10 @@ def _logging() -> None:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle that decides a mail in well under a millisecond; nobody changes it."""
-    from mailweir.models.training.tiny import build_tiny_bundle
+    """A bundle that decides a mail in well under a millisecond; nobody changes it. One for all processes of the run."""
+    from bundles import shared_tiny
 
-    folder = tmp_path_factory.mktemp("tiny") / "bundle"
-    build_tiny_bundle(folder)
-    return folder
+    return shared_tiny(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture
@@ -45,7 +47,5 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """A developer's own MAILWEIR_ variables do not reach the tests."""
-    import os
-
     for name in [key for key in os.environ if key.startswith("MAILWEIR_")]:
         monkeypatch.delenv(name)

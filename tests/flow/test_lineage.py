@@ -11,7 +11,6 @@ from factories import memory_bus, settings, until
 
 from mailweir.models.runtime import POLICY_VERSION, Bundle
 from mailweir.models.text import compose
-from mailweir.models.training.tiny import build_tiny_bundle
 from mailweir.schemas.events import Coordinates, Decision, Email
 from mailweir.schemas.ids import decision_id, email_id
 from mailweir.services.app import Host
@@ -24,14 +23,6 @@ from mailweir.services.telemetry import configure_logging
 
 MAIL = b"From: Ann <ann@customer.example>\r\nTo: sales@firm.example\r\nSubject: Order\r\n\r\nWhere is it?\r\n"
 RUBBISH = b"\x00 rubbish"
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle that decides a mail in well under a millisecond."""
-    folder = tmp_path_factory.mktemp("tiny") / "bundle"
-    build_tiny_bundle(folder)
-    return folder
 
 
 async def _through(bus: MemoryBus, bundle: Path, done: int) -> Host:

@@ -26,10 +26,18 @@ from mailweir.services.topics import apply
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 
 MAILS = 200
-WORDS = 4_000
 BAD_EVERY = 50  # one word in so many is about a mail that never was, one is no JSON
-PER_SECOND = 130
-KILLS, STOPS = 12, 2
+
+
+@dataclass(frozen=True)
+class Storm:
+    """How much is said and how much goes wrong meanwhile."""
+
+    words: int
+    per_second: float
+    kills: int
+    stops: int
+    pause: tuple[float, float]
 
 
 async def everything(known: Settings, topic: Topic) -> list[Record]:
@@ -68,22 +76,22 @@ def said(number: int, decision_at: Record) -> Outgoing:
     return on("mail.feedback", word(decision, f"u-{number}", minute=number, **changes))
 
 
-async def talk(known: Settings, decisions: Sequence[Record]) -> None:
+async def talk(known: Settings, decisions: Sequence[Record], storm: Storm) -> None:
     """All words at a steady rate."""
     sink = KafkaBus(known).sink()
     await sink.start()
-    for first in range(0, WORDS, 20):
+    for first in range(0, storm.words, 20):
         await sink.send([said(number, decisions[number % MAILS]) for number in range(first, first + 20)])
-        await asyncio.sleep(20 / PER_SECOND)
+        await asyncio.sleep(20 / storm.per_second)
     await sink.stop()
 
 
-async def rage(fleet: Fleet) -> None:
+async def rage(fleet: Fleet, storm: Storm) -> None:
     """Kill and stop at random moments; some find a worker that is still starting."""
-    deeds = ["kill"] * KILLS + ["stop"] * STOPS
+    deeds = ["kill"] * storm.kills + ["stop"] * storm.stops
     random.shuffle(deeds)
     for deed in deeds:
-        await asyncio.sleep(random.uniform(0.8, 3.5))
+        await asyncio.sleep(random.uniform(*storm.pause))
         await asyncio.to_thread(fleet.kill_one if deed == "kill" else fleet.stop_one)
 
 
@@ -121,11 +129,11 @@ async def books(known: Settings) -> Books:
     )
 
 
-async def settled(known: Settings) -> Books:
+async def settled(known: Settings, words: int) -> Books:
     """Wait until every word came somewhere and every shard was announced, or nothing moves."""
     found = await books(known)
     for _ in range(90):
-        if found.done >= WORDS and {one.shard_id for one in found.announced} == found.files:
+        if found.done >= words and {one.shard_id for one in found.announced} == found.files:
             break
         await asyncio.sleep(1)
         found = await books(known)
@@ -133,22 +141,33 @@ async def settled(known: Settings) -> Books:
 
 
 async def test_kills_neither_lose_nor_double_a_correction(tmp_path: Path, broker: KafkaCluster) -> None:
-    """4,000 words, two processes, twelve times kill -9 and twice SIGTERM: each good word is one row, each bad one dead."""
-    known = settings(kafka_bootstrap=broker.bootstrap, ledger=str(tmp_path / "books"))
+    """1,500 words, two processes, ten times kill -9 and once SIGTERM: each good word is one row, each bad one dead."""
+    await endure(tmp_path, broker, Storm(1_500, 120, kills=10, stops=1, pause=(0.4, 1.8)))
+
+
+@pytest.mark.slow
+async def test_a_long_storm_neither_loses_nor_doubles_a_correction(tmp_path: Path, broker: KafkaCluster) -> None:
+    """12,000 words, 30 kills, 5 stops. `make kill-test`."""
+    await endure(tmp_path, broker, Storm(12_000, 130, kills=30, stops=5, pause=(0.8, 3.5)))
+
+
+async def endure(folder: Path, broker: KafkaCluster, storm: Storm) -> None:
+    """Two workers in the storm; every word counted afterwards."""
+    known = settings(kafka_bootstrap=broker.bootstrap, ledger=str(folder / "books"))
     environment = {
         "MAILWEIR_KAFKA_BOOTSTRAP": broker.bootstrap,
         "MAILWEIR_SESSION_TIMEOUT_MS": "3000",
         "MAILWEIR_LEDGER": known.ledger,
-        "MAILWEIR_SHARD_ROWS": "100",
+        "MAILWEIR_SHARD_ROWS": "50",
         "MAILWEIR_FEEDBACK_BATCH_WAIT_MS": "200",
     }
     await apply(known)
     decisions = await stage_set(known)
-    with Fleet(tmp_path, environment) as fleet:
+    with Fleet(folder, environment) as fleet:
         await asyncio.to_thread(fleet.start, ("feedback",))
-        await asyncio.gather(talk(known, decisions), rage(fleet))
-        found = await settled(known)
-        assert (fleet.killed, fleet.stopped) == (KILLS, STOPS)
+        await asyncio.gather(talk(known, decisions, storm), rage(fleet, storm))
+        found = await settled(known, storm.words)
+        assert (fleet.killed, fleet.stopped) == (storm.kills, storm.stops)
     sent = await everything(known, FEEDBACK)
     bad = {(record.partition, record.offset) for record in sent if not good(record)}
     kept = Counter(row.place for row in found.segments)
@@ -157,16 +176,16 @@ async def test_kills_neither_lose_nor_double_a_correction(tmp_path: Path, broker
         f"dead {len(found.dead)}, files {len(found.files)} shards, announced {len(found.announced)}; "
         f"kill -9 {fleet.killed}, SIGTERM {fleet.stopped}"
     )
-    assert len(sent) == WORDS
+    assert len(sent) == storm.words
     assert found.dead == bad
-    assert len(bad) == 2 * WORDS // BAD_EVERY
+    assert len(bad) == 2 * storm.words // BAD_EVERY
     assert sorted(kept) == sorted((r.topic, r.partition, r.offset) for r in sent if (r.partition, r.offset) not in bad)
     assert set(kept.values()) == {1}
     assert {one.shard_id for one in found.announced} == found.files
     in_shards = Counter(row.place for row in found.shards)
     assert set(in_shards.values()) == {1}
     assert set(in_shards) <= set(kept)
-    assert len(in_shards) > WORDS // 2
+    assert len(in_shards) > storm.words // 2
 
 
 def good(record: Record) -> bool:

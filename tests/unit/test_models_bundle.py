@@ -17,7 +17,6 @@ from mailweir.models.runtime.bundle import calibrate
 from mailweir.models.runtime.integrity import describe_file
 from mailweir.models.runtime.policy import choose_many, decide_head
 from mailweir.models.text.model_input import ModelInput, compose_fields
-from mailweir.models.training.tiny import build_tiny_bundle
 from mailweir.schemas.errors import BundleError
 from mailweir.schemas.manifest import HeadSpec, Manifest, ScopeSpec
 
@@ -31,11 +30,9 @@ TEXTS = (
 )
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("bundles") / "tiny"
-    build_tiny_bundle(path)
-    return path
+@pytest.fixture
+def folder(tiny: Path) -> Path:
+    return tiny
 
 
 @pytest.fixture

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ from mailweir.schemas.errors import InputError, SettingsError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 Save = Callable[..., Path]
+Saved = Callable[..., Path]
 EVERY = pytest.mark.parametrize("save", [save_bert, save_xlm_roberta, save_byte_level])
 
 
@@ -44,10 +47,24 @@ def texts(rows: list[MailRow]) -> list[str]:
     return [row_input(row).text for row in rows]
 
 
+@pytest.fixture(scope="module")
+def made(texts: list[str], tmp_path_factory: pytest.TempPathFactory) -> Callable[[Save], Path]:
+    """Each kind of folder, made once: a tokenizer takes seconds to learn."""
+    return cache(lambda save: save(tmp_path_factory.mktemp("made") / "base", texts))
+
+
+@pytest.fixture
+def saved(made: Callable[[Save], Path], tmp_path: Path) -> Saved:
+    """A copy of one's own."""
+    return lambda save, name="base": Path(shutil.copytree(made(save), tmp_path / name))
+
+
 @EVERY
-def test_the_graph_gives_the_vectors_of_transformers(tmp_path: Path, texts: list[str], save: Save) -> None:
+def test_the_graph_gives_the_vectors_of_transformers(
+    tmp_path: Path, saved: Saved, texts: list[str], save: Save
+) -> None:
     """All layers of the folder in our graph, over the pruned vocabulary, and the library's own forward pass."""
-    folder = save(tmp_path / "base", texts)
+    folder = saved(save)
     base = read_folder(folder, LAYERS, 256)
     vocabulary = prune(base.pieces, texts[:20], limit=0)
     write_classifier(tmp_path / "m.onnx", prune_encoder(base.encoder, vocabulary, 256), ())
@@ -62,9 +79,9 @@ def test_the_graph_gives_the_vectors_of_transformers(tmp_path: Path, texts: list
 
 
 @EVERY
-def test_pruning_changes_no_text_that_it_was_pruned_on(tmp_path: Path, texts: list[str], save: Save) -> None:
+def test_pruning_changes_no_text_that_it_was_pruned_on(saved: Saved, texts: list[str], save: Save) -> None:
     """Pieces and places in the text are those of the folder's own tokenizer, with the marks at both ends."""
-    folder = save(tmp_path / "base", texts)
+    folder = saved(save)
     base, own = read_folder(folder, 1, 256), AutoTokenizer.from_pretrained(folder)
     vocabulary = prune(base.pieces, texts[:40], limit=0)
     tokenizer = build_tokenizer(vocabulary.pieces)
@@ -76,17 +93,17 @@ def test_pruning_changes_no_text_that_it_was_pruned_on(tmp_path: Path, texts: li
 
 
 @EVERY
-def test_text_that_spells_a_mark_is_text(tmp_path: Path, texts: list[str], save: Save) -> None:
+def test_text_that_spells_a_mark_is_text(saved: Saved, save: Save) -> None:
     """Neither `</s>` nor `[SEP]` in a mail becomes the end mark."""
-    base = read_folder(save(tmp_path / "base", texts), 1, 256)
+    base = read_folder(saved(save), 1, 256)
     ids = build_tokenizer(base.pieces).encode("a </s> [SEP] <s> [CLS] <pad> [PAD] b").ids
     assert not {base.pieces.begin, base.pieces.end, base.pieces.padding} & set(ids[1:-1])
 
 
 @EVERY
-def test_a_bundle_over_a_folder_classifies(tmp_path: Path, texts: list[str], rows: list[MailRow], save: Save) -> None:
+def test_a_bundle_over_a_folder_classifies(tmp_path: Path, saved: Saved, rows: list[MailRow], save: Save) -> None:
     """Trained end to end over two of its three layers; the manifest names the base, and both labels and entities come out."""
-    base = read_folder(save(tmp_path / "base", texts), 2, TINY.max_tokens)
+    base = read_folder(saved(save), 2, TINY.max_tokens)
     recipe = replace(TINY, name="email", layers=2, base=base.name)
     train_bundle(tmp_path / "bundle", rows, recipe, Given(base=base, quiet=True))
     bundle = Bundle.load(tmp_path / "bundle")
@@ -99,9 +116,9 @@ def test_a_bundle_over_a_folder_classifies(tmp_path: Path, texts: list[str], row
     assert "--base DIR --layers 2" in bundle.manifest.recipe["command"]
 
 
-def test_a_folder_is_fine_tuned_too(tmp_path: Path, texts: list[str], rows: list[MailRow]) -> None:
+def test_a_folder_is_fine_tuned_too(tmp_path: Path, saved: Saved, rows: list[MailRow]) -> None:
     """Adapters in its upper layer, a tagger over its pieces."""
-    base = read_folder(save_bert(tmp_path / "base", texts), 2, TINY.max_tokens)
+    base = read_folder(saved(save_bert), 2, TINY.max_tokens)
     tuning = Tuning(Adapters(rank=2, frozen=1), heads_epochs=1, epochs=1, batch=16, augment=0.0)
     recipe = replace(TINY, layers=2, tuning=tuning, validation=("ebru",), strengths=(Strength(0.1, balanced=True),))
     manifest = train_bundle(tmp_path / "bundle", rows, recipe, Given(base=base, quiet=True))
@@ -109,9 +126,9 @@ def test_a_folder_is_fine_tuned_too(tmp_path: Path, texts: list[str], rows: list
     assert len(Bundle.load(tmp_path / "bundle").classify([row_input(rows[0])])[0].heads) == len(manifest.heads)
 
 
-def test_torch_weights_are_read_like_safetensors(tmp_path: Path, texts: list[str]) -> None:
+def test_torch_weights_are_read_like_safetensors(saved: Saved, texts: list[str]) -> None:
     """`pytorch_model.bin` in place of `model.safetensors`: the same encoder."""
-    folder = save_bert(tmp_path / "base", texts)
+    folder = saved(save_bert)
     first = read_folder(folder, LAYERS, 64)
     state = AutoModel.from_pretrained(folder).state_dict()
     (folder / "model.safetensors").unlink()
@@ -135,11 +152,9 @@ def changed(folder: Path, name: str = "config.json", **fields: Any) -> None:
         ({"hidden_size": 64}, "its weights cannot be read"),
     ],
 )
-def test_what_the_graph_cannot_say_is_refused(
-    tmp_path: Path, texts: list[str], fields: dict[str, Any], said: str
-) -> None:
+def test_what_the_graph_cannot_say_is_refused(saved: Saved, fields: dict[str, Any], said: str) -> None:
     """Architecture, activation, positions, sizes: the message names the folder and what is wrong."""
-    folder = save_bert(tmp_path / "base", texts)
+    folder = saved(save_bert)
     changed(folder, **fields)
     with pytest.raises(InputError, match="base cannot be a base: ") as caught:
         read_folder(folder, 1, 64)
@@ -154,32 +169,32 @@ def test_what_the_graph_cannot_say_is_refused(
         ("tokenizer.json", "put the model's tokenizer.json into it"),
     ],
 )
-def test_a_missing_file_is_named(tmp_path: Path, texts: list[str], missing: str, said: str) -> None:
+def test_a_missing_file_is_named(saved: Saved, missing: str, said: str) -> None:
     """Each of the three files that a base is made of."""
-    folder = save_xlm_roberta(tmp_path / "base", texts)
+    folder = saved(save_xlm_roberta)
     (folder / missing).unlink()
     with pytest.raises(InputError, match="base cannot be a base: ") as caught:
         read_folder(folder, 1, 64)
     assert said in caught.value.message
 
 
-def test_damaged_weights_are_refused(tmp_path: Path, texts: list[str]) -> None:
+def test_damaged_weights_are_refused(saved: Saved, texts: list[str]) -> None:
     """A file that was cut off, and a file without one of the tensors."""
-    folder = save_bert(tmp_path / "base", texts)
+    folder = saved(save_bert)
     whole = (folder / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError, match="its weights cannot be read"):
         read_folder(folder, 1, 64)
     (folder / "model.safetensors").unlink()
-    state = AutoModel.from_config(AutoModel.from_pretrained(save_bert(tmp_path / "other", texts)).config).state_dict()
+    state = AutoModel.from_config(AutoModel.from_pretrained(saved(save_bert, "other")).config).state_dict()
     torch.save({k: v for k, v in state.items() if "layer.0.output.dense" not in k}, folder / "pytorch_model.bin")
     with pytest.raises(InputError, match=r"its weights lack encoder\.layer\.0\.output\.dense\.bias"):
         read_folder(folder, 1, 64)
 
 
-def test_too_many_layers_and_too_few_places(tmp_path: Path, texts: list[str]) -> None:
+def test_too_many_layers_and_too_few_places(saved: Saved, texts: list[str]) -> None:
     """The message says how many there are."""
-    folder = save_bert(tmp_path / "base", texts)
+    folder = saved(save_bert)
     with pytest.raises(SettingsError, match=rf"--layers 4: give a number from 1 to {LAYERS}"):
         read_folder(folder, 4, 64)
     with pytest.raises(InputError, match=rf"reads {PLACES} tokens, and the recipe 512"):
@@ -193,16 +208,16 @@ def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path, texts: list[str
         read_folder(folder, 1, 64)
 
 
-def test_a_tokenizer_without_marks_is_refused(tmp_path: Path, texts: list[str]) -> None:
+def test_a_tokenizer_without_marks_is_refused(saved: Saved, texts: list[str]) -> None:
     """Without an end mark no text can be closed."""
-    folder = save_bert(tmp_path / "base", texts)
+    folder = saved(save_bert)
     changed(folder, "tokenizer_config.json", sep_token=None)
     changed(folder, "special_tokens_map.json", sep_token=None)
     with pytest.raises(InputError, match="no mark for end: set sep_token or eos_token"):
         read_folder(folder, 1, 64)
 
 
-def test_a_checkpoint_over_another_base_is_refused(tmp_path: Path, rows: list[MailRow]) -> None:
+def test_a_checkpoint_over_another_base_is_refused(rows: list[MailRow]) -> None:
     """Adapters fit only the layers that they were fitted over: the same rows over other weights are another run."""
     base = tiny_base(rows)
     asked = Question("category", "one", ("a", "b"), np.eye(2, dtype=np.int64)[[0, 1] * 3], np.ones(6, bool))

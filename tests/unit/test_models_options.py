@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import fields, replace
+from functools import cache
 from math import exp, log
 
 import numpy as np
@@ -19,6 +20,8 @@ from mailweir.models.training.tiny import random_encoder
 from mailweir.models.training.tune import Tuner
 from mailweir.models.training.tuning import Adapters, Tuning, changed, differences
 from mailweir.schemas.errors import SettingsError
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 PLAIN = Tuning(smoothing=0.0)
 EVEN = torch.ones(2)
@@ -154,10 +157,16 @@ def fitted(late: np.ndarray | None = None, **options: float) -> tuple[np.ndarray
     return torch.cat([p.detach().flatten() for p in network.fresh()]).numpy(), taken
 
 
+@cache
+def plain() -> np.ndarray:
+    """The weights without any option."""
+    return fitted(balance=0.0)[0]
+
+
 @pytest.mark.parametrize("option", [{"focal": 2.0}, {"balance": 1.0}, {"sampling": 1.0}])
 def test_an_option_has_an_effect(option: dict[str, float]) -> None:
     """The same mails and seed, other weights; the same options give the same."""
-    usual, other = fitted(balance=0.0)[0], fitted(**{"balance": 0.0, **option})[0]
+    usual, other = plain(), fitted(**{"balance": 0.0, **option})[0]
     assert np.abs(usual - other).max() > 1e-4
     np.testing.assert_array_equal(other, fitted(**{"balance": 0.0, **option})[0])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -21,6 +21,7 @@ PAGE, VERDICT = "index.html", "verdict.json"
 
 _BUNDLE: tuple[Rule, ...] = ("labels", "rows", "neighbours", "parity", "latency", "size")
 _SURE: tuple[Rule, ...] = ("calibration", "answered", "answered_right")
+_MOST_REASONS = 10  # that stand open: what a worse candidate is refused for fills a page
 _MOST_LINES = 45  # of a picture of slices; the ones with the largest loss are shown
 _READING = {
     "change": "candidate less champion on the same rows, with 95 % of its paired bootstrap; bold: without nought.",
@@ -74,7 +75,10 @@ def _refusals(verdict: Verdict) -> Iterator[str]:
         yield f"<p>All {len(verdict.checks):,} checks passed.</p>"
         return
     yield f"<h2>Why it is refused: {len(refusals):,} of {len(verdict.checks):,} checks</h2>"
-    yield table(["rule", "reason"], [[check.rule, check.reason] for check in refusals])
+    reasons: list[Row] = [[check.rule, check.reason] for check in refusals]
+    yield table(["rule", "reason"], reasons[:_MOST_REASONS])
+    if more := reasons[_MOST_REASONS:]:
+        yield f"<details><summary>{len(more)} more</summary>{table(['rule', 'reason'], more)}</details>"
 
 
 def _overview(verdict: Verdict) -> str:
@@ -102,9 +106,11 @@ def _head(judged: Judged, head: str) -> Iterator[str]:
         if not mine:
             continue
         yield f"<h3>{escape(rows_of)} rows</h3>"
-        compared = [c for c in mine if c.rule == "not_worse"]
+        compared, refused = [c for c in mine if c.rule == "not_worse"], {c.slice for c in mine if not c.passed}
         yield '<div class="pictures">'
-        yield picture(changes_png(f"{head}: change by slice", _shown(compared)), f"Change of {head} by slice")
+        yield picture(
+            changes_png(f"{head}: change by slice", _shown(compared, refused), refused), f"Change of {head} by slice"
+        )
         if any(c.rule == "calibration" for c in mine):
             both = (calibration_of(sitting, rows_of, head) for sitting in (judged.candidate, judged.champion))
             yield picture(calibrations_png(head, *both), f"Reliability of {head}")
@@ -113,9 +119,9 @@ def _head(judged: Judged, head: str) -> Iterator[str]:
         yield _all_slices(compared, {c.slice: c for c in mine if c.rule == "floor"})
 
 
-def _shown(checks: Sequence[Check]) -> list[Check]:
-    """In their order, the first ones always, of the others those with the largest loss."""
-    worst = sorted(checks, key=lambda c: (c.passed, c.change.value if c.change else 0.0))[:_MOST_LINES]
+def _shown(checks: Sequence[Check], refused: Collection[str | None]) -> list[Check]:
+    """In their order: those that are refused, by whichever rule, and of the others those with the largest loss."""
+    worst = sorted(checks, key=lambda c: (c.slice not in refused, c.change.value if c.change else 0.0))[:_MOST_LINES]
     return [check for check in checks if check in worst]
 
 
