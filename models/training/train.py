@@ -100,13 +100,7 @@ def _fit(run: Run, ready: Prepared, given: Given) -> Fitted:
         return answer_frozen(run, ready)
 
 
-def _make(
-    folder: Path,
-    run: Run,
-    ready: Prepared,
-    parts: tuple[Fitted, FittedScorer | None],
-    given: Given,
-) -> Made:
+def _make(folder: Path, run: Run, ready: Prepared, parts: tuple[Fitted, FittedScorer | None], given: Given) -> Made:
     """Write graph and tokenizer into `folder`, measure them, and say what the manifest needs to know."""
     fitted, scorer = parts
     model, answered = folder / MODEL, fitted.answered
@@ -140,8 +134,8 @@ def _make(
         public=Counter(row.source for row in given.public),
         vocabulary=ready.vocabulary,
         cheap=cheap,
-        start=given.start.version if given.start else None,
         data=given.data,
+        start=given.start.version if given.start else None,
     )
 
 

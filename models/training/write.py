@@ -46,8 +46,8 @@ class Made:
     public: Mapping[str, int]  # rows of public collections beside them
     vocabulary: Vocabulary
     cheap: CheapSpec | None = None
-    start: str | None = None  # version of the bundle that training went on from
     data: Mapping[str, Any] = field(default_factory=dict)  # what else the manifest's `data` holds
+    start: str | None = None  # version of the bundle that training went on from
 
 
 def check_target(out: Path) -> None:
