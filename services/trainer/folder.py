@@ -1,11 +1,12 @@
 """The folder of a run: what each step came to, durable, and a lock so that one process at a time carries it out.
 
-plan.json         which champion it started from, by which code, with which corpus
-admission.json    what of the shards was admitted, and what was refused and why
-checkpoints/      of fine-tuning
-candidate/        the bundle, whole or not there
-verdict/          of the gate: verdict.json, and a page where matplotlib is installed
-end.json          how the run ended
+    plan.json         which champion it started from, by which code, with which corpus
+    admission.json    what of the shards was admitted, and what was refused and why
+    candidate/        the bundle, whole or not there; checkpoints of fine-tuning lie beside it
+    verdict/          of the gate: verdict.json, and a page where matplotlib is installed
+    end.json          how the run ended
+
+None of them holds the text of a mail.
 """
 
 from __future__ import annotations

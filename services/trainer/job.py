@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from mailweir.models.registry import Promotion
+from mailweir.models.training.gate import Limits
 from mailweir.schemas.events import RetrainFinished, utc_now
 from mailweir.schemas.topics import RETRAIN, SHARDS
 from mailweir.services.runs.history import History
@@ -28,17 +29,19 @@ log = logger(__name__)
 Connect = Callable[[], Bus]
 
 
-def run_job(settings: Settings, connect: Connect, wanted: str | None, tell: Tell = silent) -> RetrainFinished:
+def run_job(
+    settings: Settings, connect: Connect, wanted: str | None, tell: Tell = silent, limits: Limits | None = None
+) -> RetrainFinished:
     """Carry out the run whose id starts with `wanted`, or the open one, and tell `mail.retrain` its end, exactly once.
 
-    Blocking; not for an event loop's own thread.
+    Blocking; not for an event loop's own thread. `limits` are the gate's, where its own do not fit (a bundle made for a test).
 
     Raises:
         SetupError: there is no such run, or it cannot begin as this machine is set up; nothing was told.
         DependencyError: Kafka or a store is away, or another process carries the run out; nothing was told, call again.
     """
     found = find_run(settings, connect, wanted)
-    return found.end or finish(settings, connect, found, tell)
+    return found.end or finish(settings, connect, found, tell, limits)
 
 
 def find_run(settings: Settings, connect: Connect, wanted: str | None) -> Found:
@@ -46,11 +49,13 @@ def find_run(settings: Settings, connect: Connect, wanted: str | None) -> Found:
     return find(asyncio.run(_history(settings, connect)), wanted, utc_now())
 
 
-def finish(settings: Settings, connect: Connect, found: Found, tell: Tell = silent) -> RetrainFinished:
+def finish(
+    settings: Settings, connect: Connect, found: Found, tell: Tell = silent, limits: Limits | None = None
+) -> RetrainFinished:
     """Carry it out and tell its end; the folder is held until it was told."""
     run_id = found.request.run_id
     with held(settings, run_id) as folder:
-        end = carry_out(settings, found.request, found.shards, folder, together(tell, to_log(run_id)))
+        end = carry_out(settings, found.request, found.shards, folder, together(tell, to_log(run_id)), limits)
         made = None
         if end.outcome == "promoted":
             made = open_house(settings).promotion_by(run_id, found.request.champion.name)
