@@ -47,6 +47,7 @@ class Made:
     vocabulary: Vocabulary
     cheap: CheapSpec | None = None
     data: Mapping[str, Any] = field(default_factory=dict)  # what else the manifest's `data` holds
+    start: str | None = None  # version of the bundle that training went on from
 
 
 def check_target(out: Path) -> None:
@@ -183,6 +184,7 @@ def _recipe(parts: Made) -> dict[str, Any]:
         "command": _command(parts),
         "options": asdict(parts.recipe),
         "chosen": {head: asdict(strength) for head, strength in parts.strengths.items()},
+        "continued_from": parts.start,
         "versions": {"python": platform.python_version()} | {tool: version(tool) for tool in tools},
         "code": code_digest(),
     }

@@ -45,7 +45,7 @@ def rebuild(
     """
     settings = client_settings(registry=registry)
     try:
-        found = _rebuilt(settings, bundle_folder(settings, model, bundle), out)
+        found = _rebuilt(settings, model, bundle_folder(settings, model, bundle), out)
     except ImportError as error:
         raise SetupError(f"training needs packages that serving does not ({error}): {INSTALL}") from error
     if as_json:
@@ -56,12 +56,14 @@ def rebuild(
         raise typer.Exit(1)
 
 
-def _rebuilt(settings: Settings, bundle: Path, out: Path) -> Rebuilt:
+def _rebuilt(settings: Settings, model: str, bundle: Path, out: Path) -> Rebuilt:
     from mailweir.services.trainer.lesson import sources_of
     from mailweir.services.trainer.rebuild import rebuild as made_again
 
     with shown(f"{bundle}, made again in {out}") as tell:
-        return made_again(bundle, out, sources_of(settings), tell)
+        return made_again(
+            bundle, out, sources_of(settings), tell, lambda version: bundle_folder(settings, model, version)
+        )
 
 
 def _told(found: Rebuilt) -> dict[str, object]:

@@ -10,7 +10,8 @@ from typing import Any
 from mailweir.models.runtime.integrity import MANIFEST, read_manifest
 from mailweir.models.training.again import Sources, read_options, read_sources, recipe_of
 from mailweir.models.training.corpus import MailRow
-from mailweir.models.training.train import Given, train_bundle
+from mailweir.models.training.start import Start
+from mailweir.models.training.train import train_bundle
 from mailweir.schemas.manifest import Manifest
 from mailweir.services.trainer.progress import Tell, steps_of
 
@@ -27,29 +28,34 @@ def train(
     parent: Manifest,
     rows: Sequence[MailRow],
     data: Mapping[str, Any],
-    sources: Sources,
+    given: tuple[Sources, Start | None],
     tell: Tell,
 ) -> Manifest:
     """Train as `parent` was, on the corpus and `rows`, and write the bundle to `out`; checkpoints lie beside it.
+
+    `given` are the places that the manifest does not name, and the weights to go on from.
 
     Raises:
         InputError: the recipe, the corpus or a checkpoint cannot be used.
     """
     recipe = recipe_of(parent)
-    corpus, given = read_sources(recipe, sources)
-    given = _told(given, _beside(out, "checkpoints"), data, tell)
+    corpus, read = read_sources(recipe, given[0])
+    told = replace(
+        read,
+        checkpoints=_beside(out, "checkpoints"),
+        start=given[1],
+        data=data,
+        quiet=True,
+        tell=steps_of("training", tell),
+    )
     refined = parent.recipe.get("refine")
     target = _beside(out, "unrefined") if refined else out
-    found = made(target) or train_bundle(target, [*corpus, *rows], recipe, given)
+    found = made(target) or train_bundle(target, [*corpus, *rows], recipe, told)
     return _refine(target, out, [*corpus, *rows], refined["options"], parent) if refined else found
 
 
 def _beside(out: Path, what: str) -> Path:
     return out.with_name(f"{out.name}.{what}")
-
-
-def _told(given: Given, checkpoints: Path, data: Mapping[str, Any], tell: Tell) -> Given:
-    return replace(given, checkpoints=checkpoints, data=data, quiet=True, tell=steps_of("training", tell))
 
 
 def _refine(plain: Path, out: Path, rows: Sequence[MailRow], options: Mapping[str, Any], parent: Manifest) -> Manifest:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from threadpoolctl import threadpool_limits
 
 from mailweir.models.evaluation import Example, read_examples
 from mailweir.models.training.again import Sources, corpus_rows
@@ -69,7 +70,8 @@ def judge(
         tell(Progress("gate", done=done, total=total))
 
     tell(Progress("gate", total=total))
-    judged = run_gate((folder.candidate, champion), sets, limits, answered, settings.classify_threads)
+    with threadpool_limits(1):
+        judged = run_gate((folder.candidate, champion), sets, limits, answered, settings.classify_threads)
     if util.find_spec("matplotlib") is not None:
         write_page(folder.verdict, judged, "the holdout and the newest feedback")
     folder.verdict.mkdir(exist_ok=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from mailweir.models.runtime.integrity import read_manifest
 from mailweir.models.training.again import Sources, read_sources, recipe_of
 from mailweir.models.training.code import code_digest
 from mailweir.models.training.corpus import FEEDBACK, MailRow
+from mailweir.models.training.start import Start, read_start
 from mailweir.models.training.write import rows_digest
 from mailweir.schemas.errors import InputError
 from mailweir.schemas.manifest import Manifest
@@ -49,8 +50,10 @@ class Rebuilt:
         return self.before.model == self.now.model and not self.differences
 
 
-def rebuild(bundle: Path, out: Path, sources: Sources, tell: Tell = silent) -> Rebuilt:
-    """Train again what lies in `bundle`, into `out`.
+def rebuild(
+    bundle: Path, out: Path, sources: Sources, tell: Tell = silent, parent: Callable[[str], Path] | None = None
+) -> Rebuilt:
+    """Train again what lies in `bundle`, into `out`; `parent` gives the folder of the version whose weights it went on from.
 
     Raises:
         InputError: the manifest says too little, a shard is gone or changed, or the corpus is not the one of then.
@@ -66,9 +69,20 @@ def rebuild(bundle: Path, out: Path, sources: Sources, tell: Tell = silent) -> R
         )
         raise InputError(message, version=before.model.version)
     data = {"feedback": before.data["feedback"]} if "feedback" in before.data else {}
-    now = candidate.train(out, before, rows, data, sources, tell)
+    now = candidate.train(out, before, rows, data, (sources, _start(before, parent)), tell)
     old, new = dict(_figures(before.metrics)), dict(_figures(now.metrics))
     return Rebuilt(before, now, len(old), tuple(_differing(old, new)), tuple(_versions(before, now)))
+
+
+def _start(before: Manifest, parent: Callable[[str], Path] | None) -> Start | None:
+    version = before.recipe.get("continued_from")
+    if version is None:
+        return None
+    found = read_start(parent(version)) if parent else None
+    if found is None:
+        message = f"{before.model.version} went on from the weights of {version}: name the registry that has that one"
+        raise InputError(message, version=version)
+    return found
 
 
 def _learned(before: Manifest, sources: Sources, tell: Tell) -> list[MailRow]:
