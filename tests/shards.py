@@ -105,8 +105,18 @@ def _row(at: int, corrected: str) -> FeedbackRow:
 
 def file_shard(folder: Path, number: int, people: int, wrong: int = 0) -> ShardClosed:
     """A shard with a file, as the feedback agent leaves it."""
-    data = write_rows(rows(number, people, wrong))
+    return _filed(folder, number, rows(number, people, wrong))
+
+
+def file_shard_of(folder: Path, number: int, version: str, people: int, wrong: int) -> ShardClosed:
+    """The same, of words about the decisions of one version."""
+    about = [row.model_copy(update={"model_version": version}) for row in rows(number, people, wrong)]
+    return _filed(folder, number, about)
+
+
+def _filed(folder: Path, number: int, about: list[FeedbackRow]) -> ShardClosed:
+    data = write_rows(about)
     path = folder / f"shard-{number}.parquet"
     path.write_bytes(data)
-    change = {"uri": path.as_uri(), "sha256": hashlib.sha256(data).hexdigest(), "rows": people, "bytes": len(data)}
+    change = {"uri": path.as_uri(), "sha256": hashlib.sha256(data).hexdigest(), "rows": len(about), "bytes": len(data)}
     return shard(number).model_copy(update=change)

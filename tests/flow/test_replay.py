@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
+import typer
 from bundles import promote, stocked
 from factories import memory_bus, settings
 from past import NONE, Log
@@ -17,11 +19,12 @@ from mailweir.schemas.errors import InputError
 from mailweir.schemas.events import Coordinates, utc_now
 from mailweir.services.classify.again.mails import Mails
 from mailweir.services.classify.again.past import milliseconds
-from mailweir.services.classify.again.replay import Replayed, Replayer, replay_past
+from mailweir.services.classify.again.replay import Replayed, Replayer, Step, replay_past
 from mailweir.services.classify.again.shelf import Shelf
 from mailweir.services.classify.rules import Rulebook, parse_rules
 from mailweir.services.classify.source import bundle_source
 from mailweir.services.cli.moments import moment
+from mailweir.services.cli.replay import Plan, Tally
 from mailweir.services.stream import Outgoing
 
 RULE = '[[rule]]\nname = "{}"\nwhen.mailbox = "sales"\nset.priority = "urgent"\n'
@@ -126,6 +129,49 @@ async def test_a_range_and_a_single_decision(log: Log) -> None:
     assert await replay(log, since=utc_now() + hour) == await replay(log, until=utc_now() - hour) == []
     assert [one.decision for one in await replay(log, only=first.decision_id)] == [first]
     assert await replay(log, only="f" * 64) == []
+
+
+async def test_the_command_ends_with_what_it_found(log: Log, capsys: pytest.CaptureFixture[str]) -> None:
+    """1 where one differs or cannot be told, 0 where all that is left is the same, 2 for an id that is nowhere."""
+    [one] = log.decide("1.a", 1)
+    two, other = log.decide("1.a", 2)[0], one.model_copy(update={"language": "xx", "summary": "Ann's words"})
+    tally = Tally()
+    tally.add(Step(1, [Replayed(one, "same"), Replayed(two, "expired", why="gone")]))
+    tally.end(Plan(), settings())
+    assert capsys.readouterr().out == "2 decisions replayed, 1 same, 1 expired\n"
+    tally.add(Step(1, [Replayed(one, "differs", one.differences(other), other)]))
+    assert ended(tally) == 1
+    out = capsys.readouterr().out
+    assert f"{one.decision_id} differs: summary; language {one.language} → xx\n" in out
+    assert "Ann" not in out
+    for outcome in ("bundle_gone", "other_rules", "failed"):
+        tally = Tally(as_json=True)
+        tally.add(Step(1, [Replayed(one, outcome, why="why it is"), Replayed(two, outcome, why="why it is")]))  # type: ignore[arg-type]
+        assert ended(tally) == 1
+        said = capsys.readouterr()
+        assert said.err.count("why it is") == (0 if outcome == "failed" else 1)
+        assert [orjson.loads(line).get("outcome") for line in said.out.splitlines()] == [outcome, outcome, None]
+    with pytest.raises(InputError, match=r"no decision f+ on mail\.classified"):
+        Tally().end(Plan("f" * 64), settings())
+
+
+def ended(tally: Tally) -> int:
+    """The exit code."""
+    with pytest.raises(typer.Exit) as caught:
+        tally.end(Plan(), settings())
+    return caught.value.exit_code
+
+
+@pytest.mark.parametrize(("arguments", "said"), [
+    ((None, None, None), "which decisions"),
+    (("abc", None, None), "abc is no decision id"),
+    ((None, "soon", None), "--since soon is no time"),
+    ((None, "2h", "later"), "--until later is no time"),
+])  # fmt: skip
+def test_what_cannot_be_asked_is_refused(arguments: tuple[str | None, ...], said: str) -> None:
+    """Before any broker is asked."""
+    with pytest.raises(InputError, match=said):
+        Plan.of(*arguments)
 
 
 @pytest.mark.parametrize(
