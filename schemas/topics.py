@@ -26,6 +26,7 @@ __all__ = [
     "PARSED",
     "RAW",
     "RETRAIN",
+    "SHADOW",
     "SHARDS",
     "TOPICS",
     "Topic",
@@ -101,6 +102,18 @@ CLASSIFIED = Topic(
     max_record_bytes=4 * _MIB,
     meaning="Decisions, the public contract.",
 )
+SHADOW = Topic(
+    name="classified.shadow",
+    key="email id",
+    events=(Decision,),
+    writers=("classify",),
+    # feedback: its user also reads what people said, and so can tell who was right (`mailweir models diff`)
+    readers=("client", "feedback"),
+    partitions=12,
+    retention_ms=30 * _DAY_MS,
+    max_record_bytes=4 * _MIB,
+    meaning="Decisions of a candidate on a share of the mail, beside the champion's; for comparison only.",
+)
 FEEDBACK = Topic(
     name="feedback",
     key="email id",
@@ -146,7 +159,7 @@ DEAD = Topic(
     name="dead",
     key="original key",
     events=(DeadLetter,),
-    writers=("ingest", "classify", "feedback", "retrain"),
+    writers=("ingest", "classify", "feedback", "retrain", "trainer"),
     readers=("client",),
     partitions=6,
     retention_ms=30 * _DAY_MS,
@@ -155,4 +168,4 @@ DEAD = Topic(
     meaning="Rejected records, untouched, with the cause in headers.",
 )
 
-TOPICS: tuple[Topic, ...] = (RAW, PARSED, CLASSIFIED, FEEDBACK, SHARDS, RETRAIN, MODELS, DEAD)
+TOPICS: tuple[Topic, ...] = (RAW, PARSED, CLASSIFIED, SHADOW, FEEDBACK, SHARDS, RETRAIN, MODELS, DEAD)

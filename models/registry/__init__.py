@@ -3,6 +3,7 @@
 from mailweir.models.registry.keys import PrivateKey, PublicKey, key_id, make_keys, read_private, read_public
 from mailweir.models.registry.pointer import Promotion
 from mailweir.models.registry.registry import Entry, Registry
+from mailweir.models.registry.shadow import Shadow
 from mailweir.models.registry.signature import SIGNATURE, Signature, read_signature
 from mailweir.models.registry.verify import Trusted, trusted_manifest, verify_bundle
 
@@ -13,6 +14,7 @@ __all__ = [
     "Promotion",
     "PublicKey",
     "Registry",
+    "Shadow",
     "Signature",
     "Trusted",
     "key_id",

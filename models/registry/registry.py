@@ -3,6 +3,7 @@
     NAME/VERSION/         a bundle, immutable: manifest.json, signature.json, graphs, tokenizer
     NAME/champion.json    the version that workers serve
     NAME/history.jsonl    who promoted or rolled back what, when and why
+    NAME/shadow.json      the version that scores a share of the mail beside the champion, if there is one
 
 Every process that sees the folder may read it; promotions are ordered by a lock file and name the champion that they expect.
 """
@@ -23,6 +24,7 @@ from mailweir.models.registry.pointer import (
     read_history,
     swap_champion,
 )
+from mailweir.models.registry.shadow import Shadow, read_shadow, remove_shadow, write_shadow
 from mailweir.models.registry.signature import Signature, read_signature
 from mailweir.models.registry.verify import Trusted, trusted_manifest, verify_bundle
 from mailweir.models.runtime.integrity import MANIFEST
@@ -193,6 +195,37 @@ class Registry:
 
         _folders(self._model(name))
         return swap_champion(self._model(name), expected, promotion)
+
+    def shadow(self, name: str) -> Shadow | None:
+        """The version that scores beside the champion; None if there is none.
+
+        Raises:
+            RegistryError: the pointer cannot be read.
+        """
+        return read_shadow(self._model(name))
+
+    def set_shadow(self, model: ModelRef, *, share: float, by: str) -> Shadow:
+        """Let a version score this share of the mail beside the champion, in place of the one that did.
+
+        Raises:
+            RegistryError: there is no such version, or it is the champion.
+            BundleError: it is not whole, or not signed where the registry has a key.
+        """
+        sha256 = self.verify(model.name, model.version).sha256
+
+        def pointer() -> Shadow:
+            champion = self.champion(model.name)
+            if champion and champion.model == model:
+                message = f"{model.version} is the champion of {model.name}: a shadow is another version"
+                raise RegistryError(message, version=model.version)
+            return Shadow(model=model, manifest_sha256=sha256, share=share, by=by, at=utc_now())
+
+        return write_shadow(self._model(model.name), pointer)
+
+    def end_shadow(self, name: str) -> bool:
+        """Let no version score beside the champion; False if none did."""
+        _folders(self._model(name))
+        return remove_shadow(self._model(name))
 
     def folder(self, model: ModelRef) -> Path:
         """Where a version lies, or would."""

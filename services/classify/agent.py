@@ -8,6 +8,7 @@ from mailweir.schemas.events import Email
 from mailweir.schemas.topics import CLASSIFIED, PARSED
 from mailweir.services.app import Host
 from mailweir.services.classify.decide import Decider
+from mailweir.services.classify.shadow import ShadowScorer
 from mailweir.services.classify.source import bundle_source
 from mailweir.services.classify.swap import Swapper
 from mailweir.services.stream import Batch, Record, decode_all
@@ -21,8 +22,9 @@ def register(host: Host) -> None:
     source = bundle_source(settings)
     decider = Decider(source, host.metrics, reasons=settings.classify_reasons, rules=settings.classify_rules)
     host.parts.append(decider)
+    shadow = ShadowScorer(source, decider, host.stream.sink(), host.metrics, settings)
     if source.registry:
-        host.parts.append(Swapper(source, decider, host.metrics, settings.registry_poll_ms))
+        host.parts += [Swapper(source, decider, host.metrics, settings.registry_poll_ms), shadow]
 
     def tokens(record: Record) -> int:
         """About four bytes of mail make a token."""
@@ -35,3 +37,4 @@ def register(host: Host) -> None:
                 emails = decode_all(batch.records, Email)
                 places = [record.coordinates for record in batch.records]
                 await batch.publish(CLASSIFIED, await decider.decide(emails, places))
+                shadow.offer(batch.records, emails)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mailweir.models.registry import Promotion, PublicKey, Registry, read_public, trusted_manifest
+from mailweir.models.registry import Promotion, PublicKey, Registry, Shadow, read_public, trusted_manifest
 from mailweir.models.runtime import Bundle, shipped_bundle
 from mailweir.schemas.errors import BundleError
 from mailweir.services.settings import Settings
@@ -40,15 +40,23 @@ class BundleSource:
         """
         return self.registry.champion(_MODEL) if self.registry else None
 
-    def load(self, champion: Promotion | None, beside: Bundle | None = None) -> Served:
-        """Verify, load and warm up the champion's bundle, or the folder's; it shares what it can with the one `beside` it.
+    def shadow(self) -> Shadow | None:
+        """The version that scores beside the champion; None without a registry, and where it names none.
+
+        Raises:
+            RegistryError: the registry cannot be read.
+        """
+        return self.registry.shadow(_MODEL) if self.registry else None
+
+    def load(self, pointer: Promotion | Shadow | None, beside: Bundle | None = None) -> Served:
+        """Verify, load and warm up the bundle of a pointer, or the folder's; it shares what it can with the one `beside` it.
 
         Raises:
             BundleError: a file is missing, changed, unreadable or not signed; the message names it.
         """
-        place = self.registry.folder(champion.model) if champion and self.registry else self.folder
+        place = self.registry.folder(pointer.model) if pointer and self.registry else self.folder
         found = trusted_manifest(place, self.key)
-        if champion and found.sha256 != champion.manifest_sha256:
+        if pointer and found.sha256 != pointer.manifest_sha256:
             message = f"{place}/manifest.json is not the one that was promoted: restore it, or promote the bundle again"
             raise BundleError(message, path=str(place))
         bundle = Bundle.load(place, self.threads, beside)

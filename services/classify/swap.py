@@ -6,15 +6,14 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from mailweir.models.registry import Promotion
-from mailweir.schemas.errors import MailweirError
 from mailweir.services.app import Part
 from mailweir.services.classify.decide import Decider
 from mailweir.services.classify.heap import trim
 from mailweir.services.classify.source import BundleSource
+from mailweir.services.classify.tries import Tries
 from mailweir.services.telemetry import Metrics, logger
 
 __all__ = ["Swapper"]
@@ -22,17 +21,6 @@ __all__ = ["Swapper"]
 log = logger(__name__)
 
 R = TypeVar("R")
-_LONGEST_PAUSE_S = 60.0  # between two tries of a bundle that does not load: hashing it over and over costs a disk
-
-
-@dataclass(slots=True)
-class _Trouble:
-    """What failed last, and when it is tried again."""
-
-    about: str  # manifest hash of the bundle; empty for the pointer
-    message: str
-    tries: int
-    due: float  # monotonic seconds
 
 
 class Swapper(Part):
@@ -47,7 +35,7 @@ class Swapper(Part):
         self._decider = decider
         self._metrics = metrics
         self._poll_s = poll_ms / 1_000
-        self._trouble: _Trouble | None = None
+        self._tries = Tries(self._poll_s)
         # not the model's thread: mail is decided while this one loads
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="swap")
 
@@ -69,12 +57,12 @@ class Swapper(Part):
         try:
             champion = await self._in_thread(self._source.champion)
             if champion is None or champion.manifest_sha256 == self._decider.serves:
-                self._trouble = None
+                self._tries.forget()
                 return
             about = champion.manifest_sha256
-            if self._due(about):
+            if self._tries.due(about):
                 await self._swap(champion)
-                self._trouble = None
+                self._tries.forget()
         except Exception as error:  # noqa: BLE001 - whatever a new bundle breaks on, the one that is served goes on
             if not self.should_stop:  # the thread may be gone
                 self._failed(about, error)
@@ -98,21 +86,12 @@ class Swapper(Part):
         )
         await self._in_thread(trim)
 
-    def _due(self, about: str) -> bool:
-        trouble = self._trouble
-        return trouble is None or trouble.about != about or time.monotonic() >= trouble.due
-
     def _failed(self, about: str, error: Exception) -> None:
-        code = error.code if isinstance(error, MailweirError) else "unexpected"
-        message = error.message if isinstance(error, MailweirError) else f"{type(error).__name__}: {error}"
-        self._metrics.swap_failures.labels(code).inc()
-        last = self._trouble if self._trouble and self._trouble.about == about else None
-        tries = last.tries + 1 if last else 1
-        pause = min(self._poll_s * 2**tries, _LONGEST_PAUSE_S)
-        if last is None or last.message != message:  # one line, however often it is tried
-            serving = self._decider.manifest.model.version
-            log.error("swap_failed", code=code, error=message, serving=serving, next_try_s=round(pause, 1))
-        self._trouble = _Trouble(about, message, tries, time.monotonic() + pause)
+        failure = self._tries.failed(about, error)
+        self._metrics.swap_failures.labels(failure.code).inc()
+        if failure.new:  # one line, however often it is tried
+            serving, pause = self._decider.manifest.model.version, round(failure.pause_s, 1)
+            log.error("swap_failed", code=failure.code, error=failure.message, serving=serving, next_try_s=pause)
 
     async def _in_thread(self, call: Callable[..., R], *args: Any) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._pool, call, *args)

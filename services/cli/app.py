@@ -25,9 +25,12 @@ from mailweir.services.cli import (
     models,
     models_diff,
     models_look,
+    models_rebuild,
     models_repair,
+    models_shadow,
     replay,
     retrain,
+    retrain_run,
     schemas,
     send,
     settings,
@@ -105,6 +108,7 @@ app.command("classify")(classify.classify)
 app.add_typer(feedback.app, name="feedback")
 app.add_typer(dead.app, name="dead")
 app.add_typer(topics.app, name="topics")
+retrain.app.command("run")(retrain_run.run)
 app.add_typer(retrain.app, name="retrain")
 app.command("replay")(replay.replay)
 app.add_typer(kafka.app, name="kafka")
@@ -113,8 +117,10 @@ models.app.command("list")(models_look.list_all)
 models.app.command("show")(models_look.show)
 models.app.command("verify")(models_look.verify)
 models.app.command("reclassify")(models_repair.reclassify)
+models.app.command("shadow")(models_shadow.shadow)
 models.app.command("diff")(models_diff.diff)
 models.app.command("gate")(gate.gate)
+models.app.command("rebuild")(models_rebuild.rebuild)
 app.add_typer(models.app, name="models")
 app.command("settings")(settings.settings)
 app.command("train", help=train.HELP)(train.train)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import pwd
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +12,7 @@ from mailweir.schemas.errors import InputError, MailweirError
 from mailweir.schemas.events import ModelRef
 from mailweir.schemas.topics import MODELS
 from mailweir.services.cli.environment import client_settings
-from mailweir.services.cli.models_registry import Json, Model, Place, champion_version, open_registry
+from mailweir.services.cli.models_registry import By, Json, Model, Place, champion_version, open_registry, who
 from mailweir.services.cli.models_repair import repair_after
 from mailweir.services.cli.output import complain, emit
 
@@ -30,7 +28,6 @@ app = typer.Typer(
 )
 
 Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, kept in the history.")]
-By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who; else the login.", show_default=False)]
 Expected = Annotated[
     str | None,
     typer.Option(
@@ -126,7 +123,7 @@ def promote(  # noqa: PLR0913 - typer: the parameters are the options
     opened, cause = open_registry(settings), _said(why)
     expected = _expected(opened, model, expect)
     chosen = ModelRef(name=model, version=version)
-    made = opened.promote(chosen, expected=expected, cause=cause, by=_who(by), again=True)
+    made = opened.promote(chosen, expected=expected, cause=cause, by=who(by), again=True)
     if not _tell(settings, opened, made, announce=announce, as_json=as_json):
         raise typer.Exit(1)
 
@@ -159,7 +156,7 @@ def rollback(  # noqa: PLR0913 - typer: the parameters are the options
     settings = client_settings(registry=registry)
     opened, cause = open_registry(settings), _said(why)
     expected = _expected(opened, model, expect) or champion_version(opened, model)
-    made = opened.rollback(model, expected=expected, cause=cause, by=_who(by))
+    made = opened.rollback(model, expected=expected, cause=cause, by=who(by))
     told = _tell(settings, opened, made, announce=announce, as_json=as_json)
     repaired = not repair or repair_after(settings, opened, ModelRef(name=model, version=expected), as_json=as_json)
     if not (told and repaired):
@@ -177,15 +174,6 @@ def _said(why: str) -> str:
     if not why.strip():
         raise InputError("--why is empty: the history keeps the reason")
     return " ".join(why.split())
-
-
-def _who(named: str | None) -> str:
-    if named and named.strip():
-        return named.strip()
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # a container's user without an entry
-        return f"uid {os.getuid()}"
 
 
 def _tell(settings: Settings, registry: Registry, made: Promotion, *, announce: bool | None, as_json: bool) -> bool:

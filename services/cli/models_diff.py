@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mailweir.schemas.errors import RecordError
-from mailweir.schemas.events import Decision, Email, utc_now
+from mailweir.schemas.events import Decision, Email, ModelRef, utc_now
 from mailweir.schemas.events.decision import PROBABILITY_TOLERANCE
 from mailweir.services.cli.environment import client_settings
-from mailweir.services.cli.models_registry import Json, Model, Place, bundle_folder
+from mailweir.services.cli.models_registry import CHAMPION, SHADOW, Json, Model, Place, bundle_folder, named_version
+from mailweir.services.cli.models_versus import compare_on_topics
 from mailweir.services.cli.output import Column, Rows, complain, console, emit, plain, progress
 from mailweir.services.cli.paths import check_paths, total_bytes
 from mailweir.services.cli.reading import FoundMail, Skipped, read_mails
@@ -103,26 +104,47 @@ class _Found:
             self.heads.setdefault(change.head, _Head()).add(change)
 
 
-def diff(
-    before: Annotated[str, typer.Argument(metavar="A", help="A version, `champion`, or a folder (with a slash).")],
-    after: Annotated[str, typer.Argument(metavar="B", help="The same.")],
-    paths: Annotated[list[str], typer.Argument(metavar="DATA…", help="Mails: see `mailweir send --help`.")],
+def diff(  # noqa: PLR0913 - typer: the parameters are the options
+    before: Annotated[
+        str, typer.Argument(metavar="A", help="A version, `champion`, `shadow`, or a folder (with a slash).")
+    ] = CHAMPION,
+    after: Annotated[str, typer.Argument(metavar="B", help="The same.")] = SHADOW,
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[DATA…]", help="Mails: see `mailweir send --help`; without, the topics.", show_default=False
+        ),
+    ] = None,
     *,
-    limit: Annotated[int, typer.Option(min=0, help="Mails with another label that the table shows.")] = 20,
+    limit: Annotated[int, typer.Option(min=0, help="Mails, or pairs of labels, that the table shows.")] = 20,
+    days: Annotated[float, typer.Option(min=0, help="Without DATA: so far back on the topics.")] = 7.0,
     model: Model = "email",
     registry: Place = None,
     as_json: Json = False,
 ) -> None:
-    """Show where two bundles differ on mails: labels and probabilities.
+    """Show where two bundles differ: on mails, or, without DATA, on the topics where one scored beside the other.
 
-    With --json each mail that differs has its line with all its changes; the last line counts them.
+    On mails both decide here: labels and probabilities. With --json each mail that differs has its line with all its changes; the
+    last line counts them.
+
+    On the topics A's decisions are those on mail.classified, B's those on mail.classified.shadow: pairs of labels per head, the share
+    of mails where they agree, and, where people have spoken on mail.feedback, who was right, with exact intervals and McNemar's
+    test. On a cluster with permissions the user feedback may read all three. With --json one line.
 
     [bold]mailweir models diff champion build/bundle/ mails.jsonl[/]
 
-    Exit codes: 0 they say the same; 1 they differ, or a mail was rejected; 2 a path is not there, or a bundle cannot be used.
+    [bold]mailweir models diff champion shadow --days 2[/]
+
+    Exit codes: 0 they say the same; 1 they differ, or a mail was rejected; 2 a path is not there, a bundle cannot be used, no mail
+    has decisions of both, no broker or no topic.
     """
-    check_paths(paths)
     settings = client_settings(registry=registry)
+    if not paths:
+        one, other = (ModelRef(name=model, version=named_version(settings, model, name)) for name in (before, after))
+        if compare_on_topics(settings, (one, other), days, limit, as_json=as_json):
+            raise typer.Exit(1)
+        return
+    check_paths(paths)
     folders = [bundle_folder(settings, model, named) for named in (before, after)]
     found, rows = _Found(), []
     with progress("deciding twice", total_bytes(paths), rows_on_stdout=True) as advance:

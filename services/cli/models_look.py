@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
 
 from mailweir.schemas.errors import BundleError, RegistryError
+from mailweir.schemas.events import ModelRef
 from mailweir.services.cli.environment import client_settings
 from mailweir.services.cli.models_registry import CHAMPION, Json, Model, Place, bundle_folder, open_registry
 from mailweir.services.cli.output import Column, Rows, complain, console, emit, file_size, plain
@@ -24,7 +26,7 @@ _FEW = 10  # latest entries of a history
 
 
 def list_all(*, registry: Place = None, as_json: Json = False) -> None:
-    """List the versions of every model, oldest first: which is champion, who signed it, how large it is.
+    """List the versions of every model, oldest first: which is champion or shadow, who signed it, how large it is.
 
     What is listed is what the manifests say; [bold]mailweir models verify[/] looks at every file.
 
@@ -34,11 +36,10 @@ def list_all(*, registry: Place = None, as_json: Json = False) -> None:
     rows = Rows(console(), _COLUMNS)
     broken = 0
     for name in opened.names():
-        champion = opened.champion(name)
+        roles = _Roles.of(opened, name)
         entries, problems = _entries(opened, name)
         for entry in entries:
-            is_champion = champion is not None and champion.model == entry.model
-            emit(_json(entry, champion=is_champion)) if as_json else rows.add(_cells(entry, champion=is_champion))
+            emit(_json(entry, roles)) if as_json else rows.add(_cells(entry, roles))
         for problem in problems:
             complain(problem)
         broken += len(problems)
@@ -62,16 +63,13 @@ def show(
     settings = client_settings(registry=registry)
     opened = open_registry(settings)
     folder = bundle_folder(settings, model, version)
-    entry, champion = opened.entry(model, folder.name), opened.champion(model)
+    entry, roles = opened.entry(model, folder.name), _Roles.of(opened, model)
     history = [made for made in opened.history(model) if entry.model in (made.model, made.previous)]
-    is_champion = champion is not None and champion.model == entry.model
     if as_json:
         more = {"manifest": entry.trusted.manifest.model_dump(mode="json")}
-        emit(
-            _json(entry, champion=is_champion) | more | {"history": [made.model_dump(mode="json") for made in history]}
-        )
+        emit(_json(entry, roles) | more | {"history": [made.model_dump(mode="json") for made in history]})
         return
-    _print(entry, history, champion=is_champion)
+    _print(entry, history, roles)
 
 
 def verify(
@@ -114,12 +112,33 @@ def verify(
 _COLUMNS = (
     Column("model", 8, 3),
     Column("version", 12, grows=True),
-    Column("", 8),
+    Column("", 10),
     Column("made", 19, 1),
     Column("signed by", 16, 2),
     Column("taxonomy", 10, 4),
     Column("size", 8, 5, right=True),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Roles:
+    """Which versions of a model the registry points to."""
+
+    champion: ModelRef | None
+    shadow: ModelRef | None
+    share: float | None  # of the mails that the shadow scores
+
+    @classmethod
+    def of(cls, registry: Registry, name: str) -> _Roles:
+        champion, shadow = registry.champion(name), registry.shadow(name)
+        model = champion.model if champion else None
+        return cls(model, shadow.model, shadow.share) if shadow else cls(model, None, None)
+
+    def word(self, entry: Entry) -> str:
+        """What it is; empty for most."""
+        if entry.model == self.champion:
+            return "champion"
+        return f"shadow {self.share:g}" if entry.model == self.shadow else ""
 
 
 def _entries(registry: Registry, name: str) -> tuple[list[Entry], list[str]]:
@@ -137,12 +156,12 @@ def _size(entry: Entry) -> int:
     return sum(file.size for file in entry.trusted.manifest.files.values())
 
 
-def _cells(entry: Entry, *, champion: bool) -> dict[str, str | Text]:
+def _cells(entry: Entry, roles: _Roles) -> dict[str, str | Text]:
     manifest = entry.trusted.manifest
     return {
         "model": entry.model.name,
         "version": entry.model.version,
-        "": Text("champion", "bold green") if champion else "",
+        "": Text(roles.word(entry), "bold green" if roles.champion == entry.model else "cyan"),
         "made": local_time(manifest.created_at),
         "signed by": entry.signature.key_id if entry.signature else Text("nobody", "dim"),
         "taxonomy": f"{manifest.taxonomy.name} {manifest.taxonomy.version}",
@@ -150,11 +169,12 @@ def _cells(entry: Entry, *, champion: bool) -> dict[str, str | Text]:
     }
 
 
-def _json(entry: Entry, *, champion: bool) -> dict[str, Any]:
+def _json(entry: Entry, roles: _Roles) -> dict[str, Any]:
     return {
         "model": entry.model.name,
         "version": entry.model.version,
-        "champion": champion,
+        "champion": roles.champion == entry.model,
+        "shadow": roles.share if roles.shadow == entry.model else None,
         "folder": str(entry.folder),
         "created_at": entry.trusted.manifest.created_at.isoformat(),
         "signed_by": entry.signature.key_id if entry.signature else None,
@@ -163,10 +183,10 @@ def _json(entry: Entry, *, champion: bool) -> dict[str, Any]:
     }
 
 
-def _print(entry: Entry, history: Sequence[Promotion], *, champion: bool) -> None:
+def _print(entry: Entry, history: Sequence[Promotion], roles: _Roles) -> None:
     to, manifest = console(), entry.trusted.manifest
     facts = {
-        "version": f"{entry.model.name} {entry.model.version}{', champion' if champion else ''}",
+        "version": f"{entry.model.name} {entry.model.version}{', ' if (role := roles.word(entry)) else ''}{role}",
         "folder": str(entry.folder),
         "made": local_time(manifest.created_at),
         "signed by": entry.signature.key_id if entry.signature else "nobody",

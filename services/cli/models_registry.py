@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,9 +15,11 @@ from mailweir.services.settings import Settings
 if TYPE_CHECKING:
     from mailweir.models.registry import Registry
 
-__all__ = ["Json", "Model", "Place", "bundle_folder", "champion_version", "open_registry"]
+__all__ = ["By", "Json", "Model", "Place", "bundle_folder", "champion_version", "named_version", "open_registry", "who"]
 
-CHAMPION = "champion"
+CHAMPION, SHADOW = "champion", "shadow"
+
+By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who; else the login.", show_default=False)]
 
 Json = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]
 Model = Annotated[str, typer.Option("--model", metavar="NAME", help="Which model.")]
@@ -49,8 +53,36 @@ def champion_version(registry: Registry, model: str) -> str:
     return champion.model.version
 
 
+def named_version(settings: Settings, model: str, named: str) -> str:
+    """The version that a person means: `champion` or `shadow` as the registry says, else the name itself.
+
+    Raises:
+        RegistryError: there is no champion or shadow, or no registry to look in.
+    """
+    if named == CHAMPION:
+        return champion_version(open_registry(settings), model)
+    if named == SHADOW:
+        registry = open_registry(settings)
+        shadow = registry.shadow(model)
+        if shadow is None:
+            message = f"no version of {model} scores beside the champion: mailweir models shadow, or name a version"
+            raise RegistryError(message, name=model)
+        return shadow.model.version
+    return named
+
+
+def who(named: str | None) -> str:
+    """Whom the history names: `--by`, else the login."""
+    if named and named.strip():
+        return named.strip()
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container's user without an entry
+        return f"uid {os.getuid()}"
+
+
 def bundle_folder(settings: Settings, model: str, named: str) -> Path:
-    """The folder that a person means: a path (with a slash, or where there is no registry), a version, or `champion`.
+    """The folder that a person means: a path (with a slash, or where there is no registry), a version, `champion` or `shadow`.
 
     Raises:
         RegistryError: there is no such version, or no registry to look in.
@@ -58,4 +90,4 @@ def bundle_folder(settings: Settings, model: str, named: str) -> Path:
     if "/" in named or named == "." or (settings.registry is None and Path(named).is_dir()):
         return Path(named)
     registry = open_registry(settings)
-    return registry.entry(model, champion_version(registry, model) if named == CHAMPION else named).folder
+    return registry.entry(model, named_version(settings, model, named)).folder

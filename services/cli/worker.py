@@ -53,11 +53,26 @@ def _retrain(host: Host) -> None:
     register(host)
 
 
+def _trainer(host: Host) -> None:
+    from importlib.util import find_spec
+
+    from mailweir.services.trainer.agent import register
+
+    # its process needs them, not we: a run must not fail for what can be said before the first
+    missing = [name for name in ("torch", "pyarrow", "fsspec") if find_spec(name) is None]
+    if missing:
+        raise SetupError(f"trainer needs packages ({', '.join(missing)}): pip install 'mailweir[train,feedback]'")
+    if host.settings.registry is None:
+        raise SettingsError("trainer needs the registry that candidates go into: set MAILWEIR_REGISTRY")
+    register(host)
+
+
 STAGES: Mapping[str, Callable[[Host], None]] = {
     "ingest": _ingest,
     "classify": _classify,
     "feedback": _feedback,
     "retrain": _retrain,
+    "trainer": _trainer,
 }
 """Agent → how it joins a host; a worker imports only those that it runs."""
 
@@ -68,20 +83,21 @@ def worker(
     stages: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[ingest classify feedback retrain …]",
+            metavar="[ingest classify feedback retrain trainer …]",
             help="Agents to run; ingest and classify where none is named.",
         ),
     ] = None,
 ) -> None:
     r"""Run agents: mail.raw → ingest → mail.parsed → classify → mail.classified, and those of the loop by name.
 
-    The loop: mail.feedback → feedback → mail.shards → retrain → mail.retrain.
+    The loop: mail.feedback → feedback → mail.shards → retrain → mail.retrain → trainer.
 
     Prints one JSON line when mail is being handled, with the URL of the metrics; logs go to standard error. Start as many as
     there are cores: they share the partitions. SIGTERM and Ctrl-C end it after the batch in hand.
 
     Feedback keeps corrections in the ledger (MAILWEIR_LEDGER); retrain reads its shards. Both need
-    [bold]pip install 'mailweir\[feedback]'[/].
+    [bold]pip install 'mailweir\[feedback]'[/]. Trainer starts [bold]mailweir retrain run[/] as a process on this machine, within
+    MAILWEIR_TRAINER_MEMORY_GIB and MAILWEIR_TRAINER_HOURS; it needs [bold]pip install 'mailweir\[train,feedback]'[/].
 
     [bold]mailweir worker classify[/]
 

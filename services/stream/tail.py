@@ -81,6 +81,21 @@ class Tail:
         ends = {place: end for place, end in (await self._ends()).items() if end > begins[place]}
         for place in self._places:
             self._consumer.seek(place, max(begins[place], ends.get(place, 0) - last))
+        async for record in self._until(ends):
+            yield record
+
+    async def since(self, stamp_ms: int) -> AsyncIterator[Record]:
+        """The records that are there now, from this time stamp on."""
+        starts = await self._ask(self._consumer.offsets_for_times(dict.fromkeys(self._places, stamp_ms)))
+        ends = await self._ends()
+        begins = {place: start.offset if start else ends[place] for place, start in starts.items()}
+        for place, begin in begins.items():
+            self._consumer.seek(place, begin)
+        async for record in self._until({place: end for place, end in ends.items() if end > begins[place]}):
+            yield record
+
+    async def _until(self, ends: Mapping[TopicPartition, int]) -> AsyncIterator[Record]:
+        """From where the consumer stands to these offsets."""
         silent_since = asyncio.get_running_loop().time()
         while await self._before(ends):
             records = await self.pull()

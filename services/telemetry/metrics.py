@@ -15,6 +15,7 @@ from prometheus_client import (
 __all__ = ["Metrics"]
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_LONG_SECONDS = (10.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0, 57600.0, 86400.0)
 _MAILS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 _TOKENS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
 
@@ -30,6 +31,7 @@ class Metrics:
         self._declare_stream()
         self._declare_stages()
         self._declare_loop()
+        self._declare_trainer()
 
     def _declare_stream(self) -> None:
         on = self.registry
@@ -78,6 +80,32 @@ class Metrics:
         )
         for code in ("bundle", "registry", "settings", "unexpected"):  # a counter that begins at 1 shows no increase
             self.swap_failures.labels(code)
+        self.shadow = Gauge(
+            "mailweir_shadow_info",
+            "1 for the bundle that scores beside the champion.",
+            ["name", "version"],
+            registry=on,
+        )
+        self.shadow_decisions = Counter(
+            "mailweir_shadow_decisions", "Decisions of the shadow that were published.", ["version"], registry=on
+        )
+        self.shadow_dropped = Counter(
+            "mailweir_shadow_dropped", "Mails of the sample that the shadow was too late for.", registry=on
+        )
+        self.shadow_failures = Counter(
+            "mailweir_shadow_failures",
+            "Mails of the sample that the shadow could not decide or publish, by error code.",
+            ["code"],
+            registry=on,
+        )
+        self.shadow_load_failures = Counter(
+            "mailweir_shadow_load_failures",
+            "Tries to follow the registry's shadow that failed, the champion serves on; by error code.",
+            ["code"],
+            registry=on,
+        )
+        for code in ("bundle", "registry", "settings", "unexpected"):
+            self.shadow_load_failures.labels(code)
         self.feedback = Counter(
             "mailweir_feedback", "Words about decisions that were written into the ledger.", ["origin"], registry=on
         )
@@ -108,6 +136,33 @@ class Metrics:
         )
         self.retrain_unreadable = Gauge(
             "mailweir_retrain_unreadable_shards", "Announced shards whose file is gone or no shard.", registry=on
+        )
+
+    def _declare_trainer(self) -> None:
+        on = self.registry
+        self.trainer_runs = Counter(
+            "mailweir_trainer_runs",
+            "Runs that this worker carried out, by outcome; left: stopped with the worker, and still open.",
+            ["outcome"],
+            registry=on,
+        )
+        self.trainer_seconds = Histogram(
+            "mailweir_trainer_try_seconds", "Duration of a try of a run.", buckets=_LONG_SECONDS, registry=on
+        )
+        self.trainer_restarts = Counter("mailweir_trainer_restarts", "Runs started again after a crash.", registry=on)
+        self.trainer_running = Gauge("mailweir_trainer_running", "1 while the trainer's process runs.", registry=on)
+        self.trainer_memory = Gauge(
+            "mailweir_trainer_memory_bytes", "Memory that the trainer's processes hold; 0 where none runs.", registry=on
+        )
+        self.trainer_phase = Gauge(
+            "mailweir_trainer_phase", "1 for the phase that the training run is in.", ["phase"], registry=on
+        )
+        self.trainer_done = Gauge(
+            "mailweir_trainer_step_done_ratio", "Share of the present step of the phase that is done.", registry=on
+        )
+        self.trainer_loss = Gauge("mailweir_trainer_loss", "Loss of the last batch of fine-tuning.", registry=on)
+        self.trainer_ended = Gauge(
+            "mailweir_trainer_ended", "1 for how the run ended, while it is still told.", ["outcome"], registry=on
         )
 
     def _declare_stages(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 import pytest
-from bundles import promote, version_of
+from bundles import promote, stocked, version_of
 from command import NOWHERE, Ran, mailweir
 
 from mailweir.models.registry import Registry
@@ -134,6 +134,20 @@ def test_a_promotion_that_cannot_be_announced_is_done(tmp_path: Path, tiny: Path
     champion = Registry(tmp_path / "registry").champion("email")
     assert champion
     assert champion.model.version == "1.a"
+
+
+def test_a_shadow_is_set_shown_and_ended(tmp_path: Path, tiny: Path) -> None:
+    """The registry has a pointer, list and show tell of it, and --off takes it away; a share of none is refused."""
+    promote(stocked(tmp_path, tiny, "1.a", "1.b"), "1.a")
+    [pointer] = _models(tmp_path, "shadow", "1.b", "--share", "0.1", "--by", "ann", "--json").rows()
+    assert (pointer["model"]["version"], pointer["share"], pointer["by"]) == ("1.b", 0.1, "ann")
+    rows = _models(tmp_path, "list", "--json").rows()
+    assert {row["version"]: row["shadow"] for row in rows} == {"1.a": None, "1.b": 0.1}
+    assert "email 1.b, shadow 0.1" in _models(tmp_path, "show", "shadow").out
+    wrong = _models(tmp_path, "shadow", "1.b", "--share", "0")
+    assert (wrong.code, "above 0 up to 1" in wrong.err) == (2, True)
+    assert _models(tmp_path, "shadow", "--off").out == "ended\n"
+    assert Registry(tmp_path / "registry").shadow("email") is None
 
 
 def test_two_bundles_are_compared_on_mails(tmp_path: Path, tiny: Path) -> None:

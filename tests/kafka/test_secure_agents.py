@@ -19,6 +19,7 @@ from mailweir.schemas.topics import TOPICS
 from mailweir.services import topics
 from mailweir.services.broker import KafkaCluster
 from mailweir.services.cli.app import exit_code
+from mailweir.services.cli.models_versus import _words
 from mailweir.services.settings import Settings, load_settings
 from mailweir.services.stream import KafkaBus, Outgoing, Source
 from mailweir.services.stream.connection import client_options
@@ -122,8 +123,9 @@ async def refused(work: Coroutine[None, None, None]) -> bool:
 
 @pytest.mark.parametrize(("user", "stage", "reads", "writes"), [
     ("ingest", "ingest", "mail.raw", ("mail.parsed", "mail.dead")),
-    ("classify", "classify", "mail.parsed", ("mail.classified", "mail.dead")),
+    ("classify", "classify", "mail.parsed", ("mail.classified", "mail.classified.shadow", "mail.dead")),
     ("feedback", "feedback", "mail.feedback", ("mail.shards", "mail.dead")),
+    ("trainer", "trainer", "mail.retrain", ("mail.retrain", "mail.models", "mail.dead")),
 ])  # fmt: skip
 async def test_an_agent_can_do_its_work(
     secure: KafkaCluster, user: str, stage: str, reads: str, writes: tuple[str, ...]
@@ -158,9 +160,22 @@ async def test_the_client_sends_mail_and_follows_decisions(secure: KafkaCluster)
             assert await source.pull(1, 20_000)
 
 
+async def test_what_people_said_is_for_the_user_feedback_only(
+    secure: KafkaCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`models diff` of the client goes on without it and says so; that of feedback reads all that it compares."""
+    await write(settings_of(secure, "client"), "mail.feedback")
+    for user, told in (("client", True), ("feedback", False)):
+        settings = settings_of(secure, user)
+        assert await _words(settings, 0, {}) == []
+        assert ("who was right is not known" in capsys.readouterr().err) == told
+        for topic in ("mail.classified", "mail.classified.shadow"):
+            await read(settings, topic)
+
+
 @pytest.mark.parametrize("user", [*PARTIES, "intruder"])
 async def test_a_user_writes_and_reads_what_the_table_says_and_nothing_else(secure: KafkaCluster, user: str) -> None:
-    """All eight topics: it sees those that it works on, and of these it writes or reads only what is its own."""
+    """All topics: it sees those that it works on, and of these it writes or reads only what is its own."""
     settings = settings_of(secure, user)
     seen = {row.name for row in await topics.list_topics(settings) if row.exists}
     assert seen == {topic.full_name("mail") for topic in TOPICS if user in (*topic.writers, *topic.readers)}

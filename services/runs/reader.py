@@ -9,12 +9,12 @@ from mailweir.schemas.errors import InvalidEvent, RecordError
 from mailweir.schemas.events import RetrainFinished, RetrainRequested, ShardClosed
 from mailweir.schemas.headers import header
 from mailweir.schemas.topics import RETRAIN, SHARDS
-from mailweir.services.retrain.history import History
+from mailweir.services.runs.history import History
 from mailweir.services.stream import Journal, Record
 from mailweir.services.stream.stream import Stream
 from mailweir.services.telemetry import logger
 
-__all__ = ["HistoryReader"]
+__all__ = ["HistoryReader", "read_run"]
 
 log = logger(__name__)
 
@@ -63,12 +63,24 @@ def _take_shard(history: History, record: Record) -> None:
 
 
 def _take_run(history: History, record: Record) -> None:
+    event = read_run(record)
+    if isinstance(event, RetrainRequested):
+        history.requested(event)
+    else:
+        history.finished(event)
+
+
+def read_run(record: Record) -> RetrainRequested | RetrainFinished:
+    """What a record of `mail.retrain` says.
+
+    Raises:
+        RecordError: it is neither a request nor an end.
+    """
     kind = header(record.headers, "ce_type") or ""
     if kind.startswith(f"{RetrainRequested.ce_type}."):
-        history.requested(RetrainRequested.decode(record.value))
-    elif kind.startswith(f"{RetrainFinished.ce_type}."):
-        history.finished(RetrainFinished.decode(record.value))
-    else:
-        raise InvalidEvent(
-            f"the header ce_type is {kind or 'missing'}: neither {RetrainRequested.ce_type} nor {RetrainFinished.ce_type}"
-        )
+        return RetrainRequested.decode(record.value)
+    if kind.startswith(f"{RetrainFinished.ce_type}."):
+        return RetrainFinished.decode(record.value)
+    raise InvalidEvent(
+        f"the header ce_type is {kind or 'missing'}: neither {RetrainRequested.ce_type} nor {RetrainFinished.ce_type}"
+    )
