@@ -146,7 +146,7 @@ def rollback(  # noqa: PLR0913 - typer: the parameters are the options
     """Demote the champion: the one before it is champion again, and workers still hold it in memory.
 
     Twice goes two champions back; a version that was rolled back never comes back by itself. With --reclassify every mail whose
-    latest decision is the demoted version's gets a new one; if Kafka is away the demotion still holds, and what repairs later is said.
+    latest decision is the demoted version's gets a new one; if Kafka is away the demotion still holds, and what repairs later is said. With --json the counts are a second line.
 
     [bold]mailweir models rollback --why "lets invoices pass as spam" --reclassify[/]
 

@@ -50,7 +50,10 @@ class Demoter:
             trial = self._trial(shards, now)
             finding = judge_trial(trial, self._limits) if trial else None
             self._measure(trial)
-            if trial is None or finding is None or not finding.met:
+            if trial is None or finding is None:
+                return None
+            if not finding.met:
+                log.debug("champion_stays", version=trial.champion, code=finding.code, why=finding.text)
                 return None
             return self._demote(trial, finding)
         except MailweirError as error:

@@ -51,10 +51,13 @@ class Trial:
     shards: Sequence[ShardCounts]
 
     def said(self, version: str, start: datetime) -> Said:
-        """Of this version from that time on; a minute counts as a whole."""
+        """Of this version from that time until now; a minute counts as a whole, a time to come is nobody's."""
         first = start.replace(second=0, microsecond=0)
         return _sum(
-            said for one in self.shards for (name, at), said in one.versions.items() if name == version and at >= first
+            said
+            for one in self.shards
+            for (name, at), said in one.versions.items()
+            if name == version and first <= at <= self.now
         )
 
     def recent(self, length: timedelta) -> Said:

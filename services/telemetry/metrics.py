@@ -35,6 +35,7 @@ class Metrics:
         self._declare_stream()
         self._declare_stages()
         self._declare_loop()
+        self._declare_trial()
         self._declare_trainer()
         self._declare_review()
 
@@ -133,20 +134,6 @@ class Metrics:
         self.retrain_refusals = Counter(
             "mailweir_retrain_refusals", "Times the trigger asked for no run, by reason.", ["reason"], registry=on
         )
-        self.rollbacks = Counter(
-            "mailweir_auto_rollbacks",
-            "Champions that the disagreement of people called to demote: done, or failed because nothing sound was before.",
-            ["outcome"],
-            registry=on,
-        )
-        for outcome in ("done", "failed"):
-            self.rollbacks.labels(outcome)
-        self.disagreement = Gauge(
-            "mailweir_champion_disagreement",
-            "Share of people's verdicts in the window that are against a champion on trial; NaN where too few say anything.",
-            registry=on,
-        )
-        self.disagreement.set(float("nan"))
         self.retrain_open = Gauge("mailweir_retrain_open", "1 while a training run goes on.", registry=on)
         self.retrain_new_labels = Gauge(
             "mailweir_retrain_new_labels", "Words of people that no run has learned from.", registry=on
@@ -196,6 +183,23 @@ class Metrics:
         self.review_answered = Gauge(
             "mailweir_review_answered", "Questions on the topic that somebody has answered.", registry=on
         )
+
+    def _declare_trial(self) -> None:
+        on = self.registry
+        self.rollbacks = Counter(
+            "mailweir_auto_rollbacks",
+            "Champions that the disagreement of people called to demote: done, or failed because nothing sound was before.",
+            ["outcome"],
+            registry=on,
+        )
+        for outcome in ("done", "failed"):
+            self.rollbacks.labels(outcome)
+        self.disagreement = Gauge(
+            "mailweir_champion_disagreement",
+            "Share of people's verdicts in the window that are against a champion on trial; NaN where too few say anything.",
+            registry=on,
+        )
+        self.disagreement.set(float("nan"))
 
     def _declare_stages(self) -> None:
         on = self.registry

@@ -52,6 +52,7 @@ def test_a_champion_that_people_disagree_with_is_called_back() -> None:
         ((said("1.a", 49, 0, NOON - 60 * HOUR), new(100, 60, 1)), "trial_no_reference"),
         ((said("1.a", 200, 60, NOON - 60 * HOUR), new(100, 30, 1)), "trial_not_worse"),  # people tell of errors only
         ((OLD, new(100, 60, 30)), "trial_few_verdicts"),  # before the window
+        ((OLD, new(100, 60, -1)), "trial_few_verdicts"),  # dated into the future
         ((OLD, new(100, 60, 49)), "trial_few_verdicts"),  # of an earlier time as champion
         ((OLD, said("1.c", 100, 60, NOON - HOUR)), "trial_few_verdicts"),  # of another version
     ],
