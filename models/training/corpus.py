@@ -17,6 +17,8 @@ TEST_AUTHORS = frozenset({"iris", "oya"})
 """Each wrote across all labels, one in English, one in Turkish; nothing is fitted on them."""
 VALIDATION_AUTHORS = ("jonas", "pelin", "sam", "vildan")
 """They choose epoch, weight of words, temperatures and thresholds; no weight is fitted on them."""
+FEEDBACK = "feedback"
+"""Author of the rows that come from admitted feedback, whoever gave it: fitted on, never chosen, calibrated or tested on."""
 TASK_BLOCK = 20
 """Tasks of an author that stand in for an author of their own: authors wrote runs of them about one subject."""
 TASK_TEST = frozenset(f"tarik-{block}" for block in range(7))

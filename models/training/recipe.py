@@ -1,8 +1,9 @@
 """What a training run is asked to do, and what it tells while it works."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from rich.progress import (
     BarColumn,
@@ -63,11 +64,27 @@ TASK = Recipe(
 """Makes the shipped bundle `task`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a run tells beside the bars, for who shows it elsewhere."""
+
+    title: str  # of the step
+    done: int = 0
+    total: int = 0
+    loss: float | None = None
+    line: str = ""  # a sentence for the one who waits
+
+
+Tell = Callable[[Told], None]
+
+
 class Steps:
     """Shows each step of a run with its progress and the time left."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, tell: Tell | None = None) -> None:
         self._progress = progress
+        self._tell = tell
+        self._told = Told("")
         self._task: TaskID | None = None
         self._title = ""
 
@@ -76,17 +93,38 @@ class Steps:
         """A step of `total` units; call what it gives with the units done."""
         task = self._task = self._progress.add_task(title, total=total)
         self._title = title
-        yield lambda done: self._progress.advance(task, done)
+        self._told = Told(title, total=total)
+
+        def advance(done: int) -> None:
+            self._progress.advance(task, done)
+            self._say_on(done=min(self._told.done + done, total))
+
+        self._say_on()
+        yield advance
         self._progress.update(task, completed=total)
+        self._say_on(done=total)
 
     def note(self, text: str) -> None:
         """A word beside the title of the step."""
         if self._task is not None:
             self._progress.update(self._task, description=f"{self._title}, {text}")
 
+    def loss(self, loss: float) -> None:
+        """What the last batch cost, beside the title of the step."""
+        self.note(f"loss {loss:.3f}")
+        self._say_on(loss=loss)
+
     def say(self, line: str) -> None:
         """A line above the bars."""
-        self._progress.console.print(line, highlight=False)
+        if self._tell is not None:
+            self._tell(replace(self._told, line=line))
+        else:
+            self._progress.console.print(line, highlight=False)
+
+    def _say_on(self, **changes: Any) -> None:
+        self._told = replace(self._told, **changes)
+        if self._tell is not None:
+            self._tell(self._told)
 
 
 def progress_bars(*, hidden: bool = False) -> Progress:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mailweir.models.training.corpus import MailRow
+from mailweir.models.training.corpus import FEEDBACK, MailRow
 from mailweir.models.training.heads import Mask, author_folds
 from mailweir.models.training.measure import ALL, length_band
 from mailweir.models.training.recipe import Recipe, Steps
@@ -26,6 +26,9 @@ class Split:
     testing: Mask  # (rows,)
     folds: tuple[Mask, ...]  # groups of authors, to choose the strength
     authors: tuple[Mask, ...]  # one author each, to calibrate
+    feedback: (
+        Mask  # (rows,) fitted on and never held out: what people correct is what the model got wrong, no sample of mail
+    )
 
     @classmethod
     def by_author(
@@ -40,13 +43,14 @@ class Split:
         testing = np.array([name in test for name in names])
         validating = np.array([name in validation for name in names]) & ~testing
         fitting = ~testing & ~validating
-        others = sorted({name for name, used in zip(names, fitting, strict=True) if used})
+        said = np.array([name == FEEDBACK for name in names]) & fitting
+        others = sorted({name for name, used in zip(names, fitting & ~said, strict=True) if used})
         if len(others) < 2:
             raise InputError("calibration holds out authors: the corpus needs rows by two or more", authors=others)
         marked = [name if name in others else "" for name in names]
-        folds = [fold & fitting for fold in author_folds(marked, groups)]
+        folds = [fold & fitting & ~said for fold in author_folds(marked, groups)]
         single = [np.array([name == author for name in names]) for author in others]
-        return cls(fitting, validating, testing, tuple(fold for fold in folds if fold.any()), tuple(single))
+        return cls(fitting, validating, testing, tuple(fold for fold in folds if fold.any()), tuple(single), said)
 
 
 @dataclass(frozen=True, slots=True)

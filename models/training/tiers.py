@@ -101,7 +101,7 @@ def pairs(row: MailRow, precision: dict[str, float], tagged: Tagged = ()) -> set
 def _rules_alone(run: Run) -> dict[str, float]:
     """How often each rule is right without a tagger beside it, on authors that are neither read, nor choose, nor test."""
     away = WROTE_WITH | run.recipe.test | set(run.recipe.validation)
-    return rule_precision(row for row in run.rows if row.author not in away)
+    return rule_precision(row for row in run.rows if row.author not in away and row.marks is not None)
 
 
 def _fit(run: Run, ready: Prepared, questions: Sequence[Question]) -> _Fitted:

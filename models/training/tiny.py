@@ -48,8 +48,14 @@ TINY = Recipe(
 
 def build_tiny_bundle(out: Path, corpus: Path = FOLDER, recipe: Recipe = TINY) -> Manifest:
     """Write a bundle below 1 MB to `out`; the same corpus and recipe give the same model."""
+    rows, given = tiny_parts(corpus)
+    return train_bundle(out, rows, recipe, given)
+
+
+def tiny_parts(corpus: Path = FOLDER) -> tuple[list[MailRow], Given]:
+    """The rows of the corpus that it learns from, and the base that is made of them."""
     rows = [row for row in load_mails(corpus) if row.author in _AUTHORS][::_EVERY]
-    return train_bundle(out, rows, recipe, Given(base=tiny_base(rows), references=lead_references(rows), quiet=True))
+    return rows, Given(base=tiny_base(rows), references=lead_references(rows), quiet=True)
 
 
 def lead_references(rows: Iterable[MailRow]) -> dict[str, Reference]:

@@ -21,7 +21,7 @@ from mailweir.models.training.entity_fit import entity_figures, fit_tags, micro,
 from mailweir.models.training.heads import Mask
 from mailweir.models.training.prepare import Prepared, prepare
 from mailweir.models.training.public import PublicRow
-from mailweir.models.training.recipe import Recipe, Steps, progress_bars
+from mailweir.models.training.recipe import Recipe, Steps, Tell, progress_bars
 from mailweir.models.training.references import Reference
 from mailweir.models.training.results import baselines, graph_invariance, head_results
 from mailweir.models.training.rules import rule_figures
@@ -47,6 +47,8 @@ class Given:
     references: Mapping[str, Reference] = field(default_factory=dict)  # summaries of some rows, by id
     start: Start | None = None  # a bundle's weights that fine-tuning goes on from; None: the base model's
     quiet: bool = False  # no progress bars
+    tell: Tell | None = None  # who is told of every step, in place of lines above the bars
+    data: Mapping[str, Any] = field(default_factory=dict)  # what the manifest's `data` holds besides
 
 
 def train_bundle(
@@ -64,7 +66,7 @@ def train_bundle(
     split = Split.by_author(rows, chosen.folds, chosen.test, chosen.validation if chosen.tuning else ())
     key = f"{out.resolve()} {given.trials} trials {asdict(chosen)}"
     with progress_bars(hidden=given.quiet) as progress, tracked(given.track, f"mailweir {chosen.name}", key) as track:
-        run = Run(rows, split, chosen, Steps(progress), track)
+        run = Run(rows, split, chosen, Steps(progress, given.tell), track)
         ready = prepare(given.base or read_base(chosen.layers), run)
         run = _searched(run, ready, given)
         if track:
@@ -72,8 +74,7 @@ def train_bundle(
         fitted = _fit(run, ready, given)
         with threadpool_limits(1):
             scorer = fit_scorer(run, ready, (fitted.encoder, fitted.form), given.references)
-        public = Counter(row.source for row in given.public)
-        manifest = write_bundle(out, lambda folder: _make(folder, run, ready, (fitted, scorer), public, given.start))
+        manifest = write_bundle(out, lambda folder: _make(folder, run, ready, (fitted, scorer), given))
         if track:
             track.bundle(out, manifest)
         return manifest
@@ -99,14 +100,7 @@ def _fit(run: Run, ready: Prepared, given: Given) -> Fitted:
         return answer_frozen(run, ready)
 
 
-def _make(
-    folder: Path,
-    run: Run,
-    ready: Prepared,
-    parts: tuple[Fitted, FittedScorer | None],
-    public: Mapping[str, int],
-    start: Start | None,
-) -> Made:
+def _make(folder: Path, run: Run, ready: Prepared, parts: tuple[Fitted, FittedScorer | None], given: Given) -> Made:
     """Write graph and tokenizer into `folder`, measure them, and say what the manifest needs to know."""
     fitted, scorer = parts
     model, answered = folder / MODEL, fitted.answered
@@ -137,10 +131,11 @@ def _make(
         entity_precision=precision,
         results=results,
         rows=run.rows,
-        public=public,
+        public=Counter(row.source for row in given.public),
         vocabulary=ready.vocabulary,
         cheap=cheap,
-        start=start.version if start else None,
+        data=given.data,
+        start=given.start.version if given.start else None,
     )
 
 

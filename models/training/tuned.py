@@ -148,7 +148,7 @@ def _tune(
 
         def tell(mails: int, loss: float) -> None:
             advance(mails)
-            run.steps.note(f"loss {loss:.3f}")
+            run.steps.loss(loss)
             watch.see(tuner.history)
 
         network = tuner.fit(fitting, validating, score_of(run), tell)

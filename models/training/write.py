@@ -5,7 +5,7 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ from typing import Any
 from mailweir.models.runtime.integrity import MANIFEST, describe_file
 from mailweir.models.runtime.policy import POLICY_VERSION
 from mailweir.models.training.card import model_card
-from mailweir.models.training.corpus import MailRow
+from mailweir.models.training.code import code_digest
+from mailweir.models.training.corpus import FEEDBACK, MailRow
 from mailweir.models.training.heads import Strength
 from mailweir.models.training.recipe import EMAIL, TASK, Recipe
 from mailweir.models.training.tuning import differences
@@ -45,6 +46,7 @@ class Made:
     public: Mapping[str, int]  # rows of public collections beside them
     vocabulary: Vocabulary
     cheap: CheapSpec | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)  # what else the manifest's `data` holds
     start: str | None = None  # version of the bundle that training went on from
 
 
@@ -108,7 +110,7 @@ def _manifest(folder: Path, parts: Made) -> Manifest:
         languages=_languages(parts.rows),
         base=f"{parts.recipe.base}, first {parts.recipe.layers} layers, {_change(parts.recipe)}",
         quantization="int8: smoothed fixed ranges, a range per token before the second feed-forward matrix, embedding rows",
-        data=_data(parts.rows, parts.recipe) | {"public": dict(parts.public)},
+        data=_data(parts.rows, parts.recipe) | {"public": dict(parts.public)} | dict(parts.data),
         recipe=_recipe(parts),
         metrics=dict(parts.results),
         created_at=utc_now(),
@@ -129,13 +131,17 @@ def _languages(rows: Sequence[MailRow]) -> tuple[str, ...]:
     return tuple(sorted(code for code in set(spoken) - {"other"} if spoken.count(code) >= _TRAINED_LANGUAGES))
 
 
+def rows_digest(rows: Sequence[MailRow]) -> str:
+    """What a manifest knows the rows by that its bundle was made of."""
+    return hashlib.sha256("\n".join(row.model_dump_json() for row in rows).encode()).hexdigest()
+
+
 def _data(rows: Sequence[MailRow], recipe: Recipe) -> dict[str, Any]:
-    authors = sorted({row.author for row in rows})
+    authors = sorted({row.author for row in rows} - {FEEDBACK})
     held = recipe.validation if recipe.tuning else ()
-    digest = hashlib.sha256("\n".join(row.model_dump_json() for row in rows).encode()).hexdigest()
     return {
         "source": "models/corpus, written for this project",
-        "sha256": digest,
+        "sha256": rows_digest(rows),
         "rows": len(rows),
         "altered": sum("+" in row.id for row in rows),  # repeats and other forms, as `mailweir data build` names them
         "rows_by_language": {
@@ -144,6 +150,7 @@ def _data(rows: Sequence[MailRow], recipe: Recipe) -> dict[str, Any]:
         "fitted_on": [a for a in authors if a not in recipe.test and a not in held],
         "chosen_and_calibrated_on": [a for a in authors if a in held],
         "tested_on": [a for a in authors if a in recipe.test],
+        "fitted_rows": [row.id for row in rows if row.author == FEEDBACK],
     }
 
 
@@ -179,4 +186,5 @@ def _recipe(parts: Made) -> dict[str, Any]:
         "chosen": {head: asdict(strength) for head, strength in parts.strengths.items()},
         "continued_from": parts.start,
         "versions": {"python": platform.python_version()} | {tool: version(tool) for tool in tools},
+        "code": code_digest(),
     }

@@ -26,8 +26,10 @@ from mailweir.services.cli import (
     models,
     models_diff,
     models_look,
+    models_rebuild,
     replay,
     retrain,
+    retrain_run,
     review,
     schemas,
     send,
@@ -111,6 +113,7 @@ app.add_typer(feedback.app, name="feedback")
 app.add_typer(review.app, name="review")
 app.add_typer(dead.app, name="dead")
 app.add_typer(topics.app, name="topics")
+retrain.app.command("run")(retrain_run.run)
 app.add_typer(retrain.app, name="retrain")
 app.command("replay")(replay.replay)
 app.add_typer(kafka.app, name="kafka")
@@ -120,6 +123,7 @@ models.app.command("show")(models_look.show)
 models.app.command("verify")(models_look.verify)
 models.app.command("diff")(models_diff.diff)
 models.app.command("gate")(gate.gate)
+models.app.command("rebuild")(models_rebuild.rebuild)
 app.add_typer(models.app, name="models")
 app.command("settings")(settings.settings)
 app.command("train", help=train.HELP)(train.train)

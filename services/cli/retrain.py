@@ -16,9 +16,9 @@ from mailweir.services.cli.rows import local_time
 
 if TYPE_CHECKING:
     from mailweir.schemas.events import ModelRef, RetrainRequested
-    from mailweir.services.retrain.history import History, Run
     from mailweir.services.retrain.policy import Verdict
     from mailweir.services.retrain.request import Champion
+    from mailweir.services.runs.history import History, Run
     from mailweir.services.settings import Settings
 
 __all__ = ["app", "ask", "read_history"]
@@ -84,8 +84,8 @@ def _remedy(settings: Settings, verdict: Verdict) -> str:
 
 async def read_history(settings: Settings) -> History:
     """Shards and runs as the topics tell them now."""
-    from mailweir.services.retrain.reader import HistoryReader
     from mailweir.services.retrain.rules import Limits
+    from mailweir.services.runs.reader import HistoryReader
     from mailweir.services.stream import KafkaBus
     from mailweir.services.topics import require
 

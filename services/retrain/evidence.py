@@ -8,9 +8,9 @@ from datetime import datetime
 from mailweir.schemas.errors import InputError
 from mailweir.schemas.events import ShardClosed
 from mailweir.services.retrain.counts import CountShard, ShardCounts
-from mailweir.services.retrain.history import History
 from mailweir.services.retrain.policy import Evidence
 from mailweir.services.retrain.request import Champion
+from mailweir.services.runs.history import History
 from mailweir.services.telemetry import logger
 
 __all__ = ["CountedShard", "Counter", "gather"]

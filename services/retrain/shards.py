@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from mailweir.schemas.errors import DependencyError, InputError
 from mailweir.schemas.events import ShardClosed
 from mailweir.services.retrain.counts import ShardCounts, Tally
+from mailweir.services.runs.shards import read_shard
 
 if TYPE_CHECKING:
     from mailweir.models.feedback import FeedbackRow
@@ -24,24 +23,9 @@ def count_shard(shard: ShardClosed) -> ShardCounts:
         DependencyError: the store is away.
         InputError: the file is gone, or not the one that was announced, or no shard.
     """
-    from mailweir.models.feedback import last_words, read_rows
+    from mailweir.models.feedback import last_words
 
-    data = _read(shard.uri)
-    if hashlib.sha256(data).hexdigest() != shard.sha256:
-        raise InputError(f"{shard.uri} is not the file that was announced: its hash differs", shard_id=shard.shard_id)
-    return count_rows(last_words(read_rows(data, shard.uri)))
-
-
-def _read(uri: str) -> bytes:
-    import fsspec
-
-    try:
-        with fsspec.open(uri, "rb") as file:
-            return bytes(file.read())
-    except FileNotFoundError as error:
-        raise InputError(f"{uri} is gone", path=uri) from error
-    except Exception as error:  # each store raises its own kinds; only a missing file is final
-        raise DependencyError(f"cannot read {uri}: {type(error).__name__}") from error
+    return count_rows(last_words(read_shard(shard.uri, shard.sha256, shard.shard_id)))
 
 
 def count_rows(rows: Iterable[FeedbackRow]) -> ShardCounts:

@@ -12,9 +12,9 @@ from mailweir.services.app import Host, Part
 from mailweir.services.retrain.counts import CountShard
 from mailweir.services.retrain.evidence import CountedShard, Counter, gather
 from mailweir.services.retrain.policy import Verdict, judge
-from mailweir.services.retrain.reader import HistoryReader
 from mailweir.services.retrain.request import Champion, record_of, request_run
 from mailweir.services.retrain.rules import Limits
+from mailweir.services.runs.reader import HistoryReader
 from mailweir.services.telemetry import logger
 
 __all__ = ["STAGE", "Trigger"]

@@ -34,6 +34,7 @@ class Metrics:
         self._declare_stream()
         self._declare_stages()
         self._declare_loop()
+        self._declare_trainer()
 
     def _declare_stream(self) -> None:
         on = self.registry
@@ -127,6 +128,19 @@ class Metrics:
         self.review_open = Gauge("mailweir_review_open", "Questions that nobody has answered.", registry=on)
         self.review_answered = Gauge(
             "mailweir_review_answered", "Questions on the topic that somebody has answered.", registry=on
+        )
+
+    def _declare_trainer(self) -> None:
+        on = self.registry
+        self.trainer_phase = Gauge(
+            "mailweir_trainer_phase", "1 for the phase that the training run is in.", ["phase"], registry=on
+        )
+        self.trainer_done = Gauge(
+            "mailweir_trainer_step_done_ratio", "Share of the present step of the phase that is done.", registry=on
+        )
+        self.trainer_loss = Gauge("mailweir_trainer_loss", "Loss of the last batch of fine-tuning.", registry=on)
+        self.trainer_ended = Gauge(
+            "mailweir_trainer_ended", "1 for how the run ended, while it is still told.", ["outcome"], registry=on
         )
 
     def _declare_stages(self) -> None:

@@ -218,7 +218,7 @@ def test_a_scorer_learns_what_vectors_and_lengths_say() -> None:
 
     mails = [mail(row) for row in range(200)]
     fitting = np.arange(200) < 100
-    split = Split(fitting, ~fitting, np.zeros(200, bool), (), ())
+    split = Split(fitting, ~fitting, np.zeros(200, bool), (), (), np.zeros(200, bool))
     line, head = fit_use("action_items", mails, [(mails[:100], mails[100:])], split)
     right = [one.right["action_items"] for one in mails[100:]]
     bare = head.model_copy(update={"length_weight": 0.0})

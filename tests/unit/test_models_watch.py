@@ -49,7 +49,7 @@ class Told:
 
 def run_of(told: Told) -> Run:
     nobody = np.zeros(0, bool)
-    return Run([], Split(nobody, nobody, nobody, (), ()), TINY, told)  # type: ignore[arg-type]
+    return Run([], Split(nobody, nobody, nobody, (), (), nobody), TINY, told)  # type: ignore[arg-type]
 
 
 def test_every_epoch_is_told_once_and_the_end_names_what_is_kept(tmp_path: Path) -> None:

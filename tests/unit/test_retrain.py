@@ -12,10 +12,10 @@ from shards import EMAIL, NOON, counts, shard
 
 from mailweir.schemas.events import ModelRef, RetrainFinished, RetrainRequested, ShardRef, TaxonomyRef
 from mailweir.services.retrain.counts import ShardCounts, Tally, total
-from mailweir.services.retrain.history import History
 from mailweir.services.retrain.policy import CODES, Evidence, judge, judge_request
 from mailweir.services.retrain.request import Champion, request_run, run_id
 from mailweir.services.retrain.rules import Limits
+from mailweir.services.runs.history import History
 
 LIMITS = Limits()
 DAY = timedelta(days=1)

@@ -9,7 +9,7 @@ from mailweir.schemas.errors import InvalidEvent, RecordError
 from mailweir.schemas.events import RetrainFinished, RetrainRequested, ShardClosed
 from mailweir.schemas.headers import header
 from mailweir.schemas.topics import RETRAIN, SHARDS
-from mailweir.services.retrain.history import History
+from mailweir.services.runs.history import History
 from mailweir.services.stream import Journal, Record
 from mailweir.services.stream.stream import Stream
 from mailweir.services.telemetry import logger

@@ -1,0 +1,84 @@
+"""Of what was admitted: what is learned from, and what is held back so that the gate can ask both models about it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from mailweir.models.training.admission.admit import Admission
+from mailweir.models.training.admission.claims import Claim
+from mailweir.models.training.admission.mails import AdmittedRow, as_mail
+from mailweir.models.training.corpus import FEEDBACK, MailRow
+from mailweir.schemas.ids import digest
+from mailweir.schemas.taxonomy import Taxonomy
+
+__all__ = ["HELD_LEAST", "HELD_MOST", "HELD_SHARE", "Lesson", "hold_back"]
+
+HELD_SHARE = 0.2
+"""Of the mails that a person spoke about and the champion has not learned from, the newest fifth are held back: what comes next
+resembles them most."""
+HELD_LEAST = 30
+"""Fewer are not judged by the gate, so they are learned from instead."""
+HELD_MOST = 500
+"""More narrow the gate's intervals little, and are missed as lessons."""
+
+_WHOLE = float(1 << 64)
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """The admitted mails, parted."""
+
+    rows: tuple[MailRow, ...]  # to fit on, all by the author `FEEDBACK`
+    fresh: tuple[MailRow, ...]  # to judge by: neither model has seen them
+    by_shard: Mapping[str, int]  # of `rows`, how many each shard gave
+
+
+def hold_back(admission: Admission, taxonomy: Taxonomy, learned: Collection[str] = ()) -> Lesson:
+    """Part what was admitted. `learned` are ids of the rows that the champion was fitted on. Pure.
+
+    A mail is held back with every word about it, and with other mails of the very same text. A row that counts less than one of
+    the corpus (a rule's, a habit's) is one that many such rows stand for: its id decides whether it is among those that stay.
+    """
+    held = _held(admission.claims, frozenset(learned))
+    fresh = tuple(_fresh(claims, taxonomy) for claims in held.values())
+    texts = {(mail.subject, mail.body) for mail in fresh}
+    kept = [row for row in admission.rows if (row.mail.subject, row.mail.body) not in texts and _counts(row)]
+    by_shard: dict[str, int] = defaultdict(int)
+    for row in kept:
+        by_shard[row.shard] += 1
+    rows = tuple(row.mail.model_copy(update={"author": FEEDBACK}) for row in kept)
+    return Lesson(rows, fresh, dict(sorted(by_shard.items())))
+
+
+def _held(claims: Sequence[Claim], learned: frozenset[str]) -> dict[str, list[Claim]]:
+    """What people say of the newest mails, by mail; none where these would be too few."""
+    said: dict[str, list[Claim]] = defaultdict(list)
+    for claim in claims:
+        said[claim.row.email_id].append(claim)
+    seen = {mail for mail, mine in said.items() if any(f"feedback-{c.row.feedback_id}" in learned for c in mine)}
+    human = {
+        mail: [claim for claim in mine if claim.row.origin == "human"]
+        for mail, mine in said.items()
+        if mail not in seen
+    }
+    spoken = {mail: mine for mail, mine in human.items() if mine}
+    count = min(int(len(spoken) * HELD_SHARE), HELD_MOST)
+    newest = sorted(spoken, key=lambda mail: (_last(spoken[mail]), mail))[-count:] if count >= HELD_LEAST else []
+    return {mail: spoken[mail] for mail in newest}
+
+
+def _last(claims: Sequence[Claim]) -> datetime:
+    return max(claim.row.given_at for claim in claims)
+
+
+def _fresh(claims: Sequence[Claim], taxonomy: Taxonomy) -> MailRow:
+    """A mail with all that people say of it: settled, so that no two claims speak of one head."""
+    first = min(claims, key=lambda claim: (claim.row.given_at, claim.row.feedback_id))
+    return as_mail(first.row, {claim.head: claim.value for claim in claims}, taxonomy)
+
+
+def _counts(row: AdmittedRow) -> bool:
+    return row.weight >= 1 or int(digest("weight", row.mail.id)[:16], 16) / _WHOLE < row.weight

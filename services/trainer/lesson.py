@@ -1,0 +1,115 @@
+"""From the shards that a request names to what is learned from them and what the gate asks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mailweir.models.feedback import FeedbackRow
+from mailweir.models.training.admission import Admission, AdmissionReport, Lesson, admit, hold_back
+from mailweir.models.training.again import Sources, corpus_rows
+from mailweir.models.training.corpus import TASK_VALIDATION, VALIDATION_AUTHORS, MailRow
+from mailweir.models.training.recipe import Recipe
+from mailweir.schemas.errors import InputError
+from mailweir.schemas.events import Part, RetrainRequested, ShardClosed, TaxonomyRef
+from mailweir.schemas.taxonomy import installed_taxonomy
+from mailweir.services.runs.shards import read_shard
+from mailweir.services.settings import Settings
+from mailweir.services.trainer.progress import Progress, Tell
+
+__all__ = ["ShardFile", "Taught", "admit_shards", "files_of", "sources_of", "teach"]
+
+
+class ShardFile(Part):
+    """A shard as a bundle's manifest names it: enough to read it again."""
+
+    shard_id: str
+    sha256: str
+    uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """What a run learns from beside the corpus, and the report of admission."""
+
+    lesson: Lesson
+    report: AdmissionReport
+
+    def data(self, files: Sequence[ShardFile]) -> dict[str, Any]:
+        """What the manifest keeps of it."""
+        given = self.lesson.by_shard
+        return {
+            "shards": [file.model_dump() | {"admitted_rows": given.get(file.shard_id, 0)} for file in files],
+            "admitted_rows": len(self.lesson.rows),
+            "held_back_rows": len(self.lesson.fresh),
+        }
+
+
+def sources_of(settings: Settings) -> Sources:
+    """The places that the settings name."""
+    return Sources(settings.trainer_corpus, settings.trainer_public, settings.trainer_base)
+
+
+def files_of(request: RetrainRequested, shards: Sequence[ShardClosed]) -> list[ShardFile]:
+    """The shards of a request, with the hashes that it names and the places that they were announced at.
+
+    Raises:
+        InputError: one was not announced, or no longer is.
+    """
+    places = {shard.shard_id: shard.uri for shard in shards}
+    missing = [named.shard_id for named in request.shards if named.shard_id not in places]
+    if missing:
+        message = f"{len(missing)} shards of the request are not on the topic of shards, the first is {missing[0]}; ask for a new run"
+        raise InputError(message, shard_id=missing[0])
+    return [
+        ShardFile(shard_id=named.shard_id, sha256=named.sha256, uri=places[named.shard_id]) for named in request.shards
+    ]
+
+
+def teach(
+    files: Sequence[ShardFile],
+    recipe: Recipe,
+    taxonomy: TaxonomyRef,
+    learned: Sequence[str],
+    sources: Sources,
+    tell: Tell,
+) -> Taught:
+    """Read, admit, and hold the newest back; `learned` are ids of the rows that the champion was fitted on.
+
+    Raises:
+        InputError: a shard is gone, changed or none, or the corpus cannot be used.
+        DependencyError: the store of the shards is away.
+    """
+    admission = admit_shards(files, recipe, taxonomy, sources, tell)
+    lesson = hold_back(admission, installed_taxonomy(taxonomy.name, taxonomy.version), learned)
+    return Taught(lesson, admission.report)
+
+
+def admit_shards(
+    files: Sequence[ShardFile], recipe: Recipe, taxonomy: TaxonomyRef, sources: Sources, tell: Tell
+) -> Admission:
+    """What of the shards may be learned from. The same files, corpus and code give the same answer."""
+    shards = _read(files, tell)
+    corpus, holdout = _parted(corpus_rows(recipe.name, sources.corpus), recipe)
+    tell(Progress("admission", total=1))
+    found = admit(shards, corpus, holdout, taxonomy=installed_taxonomy(taxonomy.name, taxonomy.version))
+    tell(Progress("admission", done=1, total=1))
+    return found
+
+
+def _read(files: Sequence[ShardFile], tell: Tell) -> dict[str, list[FeedbackRow]]:
+    shards = {}
+    tell(Progress("shards", total=len(files)))
+    for number, file in enumerate(files, 1):
+        shards[file.shard_id] = read_shard(file.uri, file.sha256, file.shard_id)
+        tell(Progress("shards", done=number, total=len(files)))
+    return shards
+
+
+def _parted(rows: Sequence[MailRow], recipe: Recipe) -> tuple[list[MailRow], list[MailRow]]:
+    """What admission believes and what it asks: never the test authors, as what is learned from is chosen here."""
+    usual = VALIDATION_AUTHORS if recipe.name == "email" else TASK_VALIDATION
+    asked = {*(recipe.validation or usual)} - recipe.test
+    known = [row for row in rows if row.author not in recipe.test | asked]
+    return known, [row for row in rows if row.author in asked]

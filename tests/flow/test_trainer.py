@@ -1,0 +1,250 @@
+"""A training run from the request on the bus to the new champion: what it leaves, how it ends, and that kills change nothing."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+import pytest
+from factories import memory_bus
+from lessons import (
+    asked,
+    category_only,
+    champion_of,
+    lenient,
+    run_settings,
+    said,
+    serving,
+    shard_of,
+    small_corpus,
+)
+from pydantic import TypeAdapter
+from shards import record
+
+from mailweir.models.registry import Registry
+from mailweir.models.runtime.integrity import read_manifest
+from mailweir.models.training.again import Sources
+from mailweir.models.training.corpus import TEST_AUTHORS
+from mailweir.schemas.errors import DependencyError, InputError
+from mailweir.schemas.events import ModelPromoted, ModelRef, RetrainFinished, RetrainRequested, ShardClosed
+from mailweir.schemas.headers import header
+from mailweir.services.memory import MemoryBus
+from mailweir.services.settings import Settings
+from mailweir.services.trainer.carry import run_once
+from mailweir.services.trainer.job import run_job
+from mailweir.services.trainer.progress import Progress
+from mailweir.services.trainer.rebuild import rebuild
+
+WORDS = 260
+CHILD = Path(__file__).parents[1] / "killed_trainer.py"
+
+
+@dataclass
+class Place:
+    """A champion, a request with its shards on a bus, and where runs work."""
+
+    settings: Settings
+    registry: Registry
+    champion: ModelRef
+    request: RetrainRequested
+    shards: tuple[ShardClosed, ...]
+    bus: MemoryBus
+
+    @property
+    def folder(self) -> Path:
+        """Of the run."""
+        return self.settings.trainer_dir / self.request.run_id
+
+    def ends(self) -> list[RetrainFinished]:
+        """What was told."""
+        found = [
+            one for one in self.bus.records("mail.retrain") if "finished" in (header(one.headers, "ce_type") or "")
+        ]
+        return [RetrainFinished.decode(one.value) for one in found]
+
+    def promoted(self) -> list[ModelPromoted]:
+        """What was told to workers."""
+        return [ModelPromoted.decode(one.value) for one in self.bus.records("mail.models")]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Nobody changes it."""
+    return small_corpus(tmp_path_factory.mktemp("small") / "corpus")
+
+
+def place(root: Path, tiny: Path, corpus: Path, rows: int = WORDS) -> Place:
+    """One in `root`, with two shards of people's words about categories; the gate asks a hundred mails."""
+    root.mkdir(exist_ok=True)
+    registry = serving(root, tiny)
+    words = [category_only(said(number)) for number in range(rows)]
+    shards = (shard_of(root, words[: rows // 2]), shard_of(root, words[rows // 2 :]))
+    holdout = root / "holdout.jsonl"
+    held = [
+        line for name in sorted(TEST_AUTHORS) if (corpus / f"{name}.jsonl").exists() for line in _lines(corpus, name)
+    ]
+    holdout.write_bytes(b"\n".join(held[:120]) + b"\n")
+    request, bus = asked(champion_of(registry), *shards), memory_bus(1)
+    for event in (*shards, request):
+        bus.write(record(event))
+    known = run_settings(root, registry, trainer_corpus=corpus, trainer_holdout=holdout)
+    return Place(known, registry, champion_of(registry), request, shards, bus)
+
+
+def _lines(corpus: Path, name: str) -> list[bytes]:
+    return (corpus / f"{name}.jsonl").read_bytes().splitlines()
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory, tiny: Path, corpus: Path) -> Place:
+    """A run that promoted its candidate and was cut off before it could tell; then the same command again."""
+    found = place(tmp_path_factory.mktemp("done"), tiny, corpus)
+
+    def cut_off(told: Progress) -> None:
+        found.bus.away = found.bus.away or (told.phase == "promotion" and told.done == 1)
+
+    with pytest.raises(DependencyError):
+        run_job(found.settings, lambda: found.bus, None, cut_off, lenient())
+    found.bus.away = False
+    assert champion_of(found.registry) != found.champion
+    assert (found.ends(), found.promoted()) == ([], [])
+    end = run_job(found.settings, lambda: found.bus, found.request.run_id[:16], limits=lenient())
+    assert end.outcome == "promoted"
+    return found
+
+
+def test_it_promotes_and_tells_once_however_often_it_is_started(done: Place) -> None:
+    """The registry, workers and `mail.retrain` hear the same; the run that has ended is not carried out again."""
+    [end], [told] = done.ends(), done.promoted()
+    assert end == run_job(done.settings, lambda: done.bus, done.request.run_id)
+    assert len(done.ends()) == 1
+    promotion = done.registry.champion("email")
+    assert promotion
+    assert (promotion.model, promotion.previous, promotion.cause) == (end.candidate, done.champion, done.request.run_id)
+    assert (told.model, told.previous, told.cause) == (end.candidate, done.champion, done.request.run_id)
+    assert done.bus.records("mail.retrain")[-1].key == done.request.run_id.encode()
+    assert end.metrics.keys() >= {"holdout.category.candidate", "holdout.category.champion", "fresh.category.candidate"}
+    with pytest.raises(InputError, match="no run is open"):
+        run_job(done.settings, lambda: done.bus, None)
+
+
+def test_the_manifest_says_what_it_was_made_of(done: Place) -> None:
+    """Run, shards with hashes and what each gave, the parent, the code; ids of the rows, so that no gate asks them again."""
+    manifest = read_manifest(done.folder / "candidate")
+    told = manifest.data["feedback"]
+    assert told["run_id"] == done.request.run_id
+    assert told["parent"]["version"] == done.champion.version
+    assert [(one["shard_id"], one["sha256"]) for one in told["shards"]] == [(s.shard_id, s.sha256) for s in done.shards]
+    assert (
+        sum(one["admitted_rows"] for one in told["shards"])
+        == told["admitted_rows"]
+        == len(manifest.data["fitted_rows"])
+    )
+    assert told["admitted_rows"] + told["held_back_rows"] > 0.9 * WORDS
+    assert told["held_back_rows"] >= 30
+    assert "feedback" not in manifest.data["fitted_on"]
+    assert len(manifest.recipe["code"]) == 16
+    assert manifest.recipe["options"]["seed"] == 7
+
+
+def test_the_folder_tells_what_was_admitted_and_judged_and_holds_no_mail(done: Place) -> None:
+    """Report and verdict as JSON; the gate asked fresh rows that neither model learned from."""
+    report = orjson.loads((done.folder / "admission.json").read_bytes())
+    assert report["feedback"] == WORDS
+    verdict = orjson.loads((done.folder / "verdict" / "verdict.json").read_bytes())
+    assert verdict["passed"]
+    asked_rows = {check["rows_of"]: check["rows"] for check in verdict["checks"] if check["rule"] == "rows"}
+    held_back = read_manifest(done.folder / "candidate").data["feedback"]["held_back_rows"]
+    assert asked_rows == {"holdout": 120, "fresh": held_back}
+    body = said(0).body.splitlines()[0].encode()
+    files = [path for path in done.folder.rglob("*") if path.is_file()]
+    assert len(files) > 5
+    assert not [path for path in files if body in path.read_bytes()]
+
+
+def test_it_is_made_again_from_its_manifest_alone(done: Place, corpus: Path, tmp_path: Path) -> None:
+    """Every figure is the same, and the version, which follows from the files; a changed shard is said."""
+    again = rebuild(done.folder / "candidate", tmp_path / "again", Sources(corpus))
+    assert again.same
+    assert again.figures > 100
+    assert again.other_code == ()
+
+
+def test_kills_change_nothing(done: Place, tiny: Path, corpus: Path, tmp_path: Path) -> None:
+    """Kill -9 in training, in the gate, and right after the champion changed: the same model, the same end, told once."""
+    killed = place(tmp_path / "killed", tiny, corpus)
+    assert killed.request.run_id == done.request.run_id
+    for phase, step, units in (("training", "heads", 3), ("gate", "", 5), ("promotion", "", 1)):
+        ended = subprocess.run(
+            [
+                sys.executable, str(CHILD), killed.settings.model_dump_json(), killed.request.encode().decode(),
+                TypeAdapter(tuple[ShardClosed, ...]).dump_json(killed.shards).decode(), phase, step, str(units),
+            ],
+            capture_output=True,
+            check=False,
+        )  # fmt: skip
+        assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
+        assert (killed.folder / "candidate").exists() == (phase != "training")
+        assert (champion_of(killed.registry) == killed.champion) == (phase != "promotion")
+    run_job(killed.settings, lambda: killed.bus, None, limits=lenient())
+    [end], [undisturbed] = killed.ends(), done.ends()
+    assert (end.outcome, end.candidate, end.reasons) == ("promoted", undisturbed.candidate, ())
+    assert end.metrics == undisturbed.metrics
+    assert len(killed.registry.history("email")) == 2
+    assert len(killed.promoted()) == 1
+
+
+def test_a_changed_shard_ends_the_run_as_failed(tiny: Path, corpus: Path, tmp_path: Path) -> None:
+    """It says which file; the champion stays, and the next run is free to begin."""
+    found = place(tmp_path, tiny, corpus, rows=4)
+    path = Path(found.shards[1].uri.removeprefix("file://"))
+    path.write_bytes(path.read_bytes() + b" ")
+    run_job(found.settings, lambda: found.bus, None)
+    [end] = found.ends()
+    assert (end.outcome, end.candidate) == ("failed", None)
+    assert "its hash differs" in end.reasons[0]
+    assert path.name in end.reasons[0]
+    assert champion_of(found.registry) == found.champion
+
+
+def test_a_shard_that_is_gone_or_was_never_announced_ends_the_run_as_failed(
+    tiny: Path, corpus: Path, tmp_path: Path
+) -> None:
+    """Without Kafka as well: the end is what would be told."""
+    found = place(tmp_path, tiny, corpus, rows=4)
+    end = run_once(found.settings, found.request, found.shards[:1])
+    assert "not on the topic of shards" in end.reasons[0]
+    other = found.request.model_copy(update={"run_id": "1" * 64})
+    Path(found.shards[0].uri.removeprefix("file://")).unlink()
+    assert "is gone" in run_once(found.settings, other, found.shards).reasons[0]
+    assert run_once(found.settings, found.request, found.shards) == end
+
+
+def test_where_nothing_is_admitted_nothing_is_trained(tiny: Path, corpus: Path, tmp_path: Path) -> None:
+    """Two people contradict each other about every mail: refused, with where to look."""
+    found = place(tmp_path, tiny, corpus, rows=2)
+    rows = [category_only(said(0)), category_only(said(0, person="q", offset=9, feedback_id="a" * 64))]
+    label = rows[1].corrected.heads["category"].model_copy(update={"label": "spam"})
+    rows[1] = rows[1].model_copy(
+        update={"corrected": rows[1].corrected.model_copy(update={"heads": {"category": label}})}
+    )
+    shard = shard_of(tmp_path, rows)
+    end = run_once(found.settings, asked(found.champion, shard), (shard,))
+    assert end.outcome == "refused"
+    assert "admission refused all (2 labels)" in end.reasons[0]
+
+
+def test_another_corpus_than_the_run_began_with_is_refused(tiny: Path, corpus: Path, tmp_path: Path) -> None:
+    """Nothing is decided: it can be put back."""
+    found = place(tmp_path, tiny, corpus, rows=4)
+    first = found.folder
+    first.mkdir(parents=True)
+    plan = {"run_id": found.request.run_id, "champion": found.champion.model_dump(), "corpus_sha256": "0", "code": "x"}
+    (first / "plan.json").write_bytes(orjson.dumps(plan))
+    with pytest.raises(InputError, match="the corpus is not the one that the run began with"):
+        run_once(found.settings, found.request, found.shards)
+    assert not (first / "end.json").exists()
