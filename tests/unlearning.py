@@ -10,7 +10,7 @@ from typing import Any
 from bundles import promote, version_of
 from loop import NOON, row
 
-from mailweir.models.feedback import FeedbackRow, learned_feedback
+from mailweir.models.feedback import FeedbackRow
 from mailweir.models.registry import Registry
 from mailweir.schemas.events import Coordinates, Feedback
 from mailweir.schemas.ids import digest
@@ -62,16 +62,16 @@ def take_back(folder: Path, first: int, *, closed: bool = True) -> list[Feedback
 
 
 def learned(shards: Sequence[HeldFile], used: Sequence[FeedbackRow] | None, start: str | None = None) -> dict[str, Any]:
-    """What a trainer writes under `data`."""
-    data: dict[str, Any] = {"shards": [{"shard_id": s.name, "sha256": s.sha256, "rows": s.rows} for s in shards]}
-    data |= {"run_id": "r"}
-    data |= {"feedback": learned_feedback(one.feedback_id for one in used)} if used is not None else {}
-    return data | ({"start": {"name": "email", "version": start}} if start else {})
+    """What a trainer writes into the manifest."""
+    given = [{"shard_id": one.name, "sha256": one.sha256, "uri": one.path, "admitted_rows": 1} for one in shards]
+    data: dict[str, Any] = {"feedback": {"run_id": "r", "parent": {"name": "email", "version": "1"}, "shards": given}}
+    data |= {} if used is None else {"fitted_rows": [f"feedback-{one.feedback_id}" for one in used]}
+    return {"data": data, "recipe": {"continued_from": start}}
 
 
-def add(root: Path, tiny: Path, version: str, data: dict[str, Any]) -> Registry:
+def add(root: Path, tiny: Path, version: str, manifest: dict[str, Any]) -> Registry:
     """A version that learned from that, promoted."""
     registry = Registry(root / "registry")
-    registry.add(version_of(tiny, root, version, data=data))
+    registry.add(version_of(tiny, root, version, **manifest))
     promote(registry, version)
     return registry

@@ -1,6 +1,6 @@
 """Feedback as rows: what the ledger and its shards hold, and whose word counts. Needs pyarrow, of the extra [feedback]."""
 
-from mailweir.models.feedback.learned import LearnedFrom, learned_feedback
+from mailweir.models.feedback.learned import LearnedFrom
 from mailweir.models.feedback.parquet import SCHEMA, offsets, read_rows, rows_of, withdrawals, write_rows
 from mailweir.models.feedback.rows import Corrected, Decided, FeedbackRow, once
 from mailweir.models.feedback.words import last_words, taken_back
@@ -12,7 +12,6 @@ __all__ = [
     "FeedbackRow",
     "LearnedFrom",
     "last_words",
-    "learned_feedback",
     "offsets",
     "once",
     "read_rows",

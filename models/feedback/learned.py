@@ -1,74 +1,73 @@
-"""What a bundle learned from, as the `data` of its manifest tells.
+"""What feedback a bundle learned from, as its manifest tells.
 
-    data["shards"]    [{"shard_id": …, "sha256": …, "rows": …}], the shards that its run was given
-    data["feedback"]  `learned_feedback(ids)`: which of their words it was fitted on, as marks of feedback ids
-    data["start"]     {"name": …, "version": …}, the bundle that its training continued from; what that one learned it inherits
+    data.feedback         {"run_id", "parent", "shards": [{"shard_id", "sha256", …}], …}: the run and the shards that it was given
+    data.fitted_rows      ids of the rows of feedback that it was fitted on: `feedback-` and the id of a word
+    recipe.continued_from version of the bundle whose weights its training went on from; null: none
 
-A shard goes on holding words that were withdrawn later, so it is the marks that prove a bundle free of them.
+A shard goes on holding words that were withdrawn later, so it is the rows that show a bundle free of them.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection
 from typing import Any, Self
 
 from pydantic import Field, ValidationError
 
 from mailweir.schemas.errors import BundleError
-from mailweir.schemas.events import ModelRef, Part, Sha256, ShardRef
-from mailweir.schemas.ids import digest
+from mailweir.schemas.events import ModelRef, Part, ShardRef
+from mailweir.schemas.manifest import Manifest
 
-__all__ = ["LearnedFrom", "learned_feedback", "mark"]
+__all__ = ["LearnedFrom"]
 
-_MARK = 16  # hex digits: a million words of a bundle against a thousand of a person meet by chance once in 10^10
-
-
-class _Marks(Part):
-    rows: int = Field(ge=0)
-    sha256: Sha256
-    marks: tuple[str, ...]
+_ROW = re.compile(r"feedback-([0-9a-f]{64})")
 
 
 class LearnedFrom(Part):
     """The feedback that went into a bundle."""
 
     shards: tuple[ShardRef, ...] = Field(default=(), description="That its run was given.")
-    marks: frozenset[str] | None = Field(default=None, description="Of the words used; null: not recorded.")
-    start: ModelRef | None = Field(default=None, description="What training continued from; null: not recorded.")
+    words: frozenset[str] | None = Field(default=frozenset(), description="Ids of those used; null: not recorded.")
+    start: ModelRef | None = Field(default=None, description="Whose weights its training went on from.")
 
     @classmethod
-    def of(cls, data: Mapping[str, Any]) -> Self:
-        """From a manifest's `data`; a bundle without these keys has learned from no feedback.
+    def of(cls, manifest: Manifest) -> Self:
+        """From a manifest; a bundle that no run of feedback made has learned from none.
+
+        One that does not say what it continued is taken to have continued the bundle whose recipe it followed.
 
         Raises:
-            BundleError: a key has another form, or the marks are not those that were counted.
+            BundleError: what it tells has another form; the message names the bundle.
         """
+        data, model = manifest.data, manifest.model
+        feedback = data.get("feedback")
         try:
-            marks = _Marks.model_validate(data["feedback"]) if "feedback" in data else None
-            shards = tuple(ShardRef.model_validate(one, extra="ignore") for one in data.get("shards", ()))
-            start = ModelRef.model_validate(data["start"]) if data.get("start") else None
+            run = _Run.model_validate(feedback, extra="ignore") if feedback is not None else None
+            words = _words(data["fitted_rows"]) if "fitted_rows" in data else None if run else frozenset()
+            start = ModelRef(name=model.name, version=version) if (version := _continued(manifest)) else None
         except (ValidationError, TypeError) as error:
-            raise BundleError("the manifest's data: shards, feedback or start have a form that is not known") from error
-        if marks is not None and (len(marks.marks), _sum(marks.marks)) != (marks.rows, marks.sha256):
-            raise BundleError("the manifest's data: the marks of feedback are not those that its sum was made of")
-        return cls(shards=shards, marks=frozenset(marks.marks) if marks else None, start=start)
+            message = (
+                f"{model.name} {model.version}: its manifest tells in an unknown form what feedback it learned from"
+            )
+            raise BundleError(message, version=model.version) from error
+        unsaid = run is not None and "continued_from" not in manifest.recipe
+        return cls(shards=run.shards if run else (), words=words, start=run.parent if run and unsaid else start)
 
-    def used(self, feedback_ids: Iterable[str]) -> int | None:
-        """How many of these words it was fitted on; None where that was not recorded."""
-        return None if self.marks is None else sum(mark(one) in self.marks for one in set(feedback_ids))
-
-
-def learned_feedback(feedback_ids: Iterable[str]) -> dict[str, Any]:
-    """What a trainer records under `feedback`: the words that admission let through, by their marks."""
-    marks = sorted({mark(one) for one in feedback_ids})
-    return {"rows": len(marks), "sha256": _sum(marks), "marks": marks}
+    def used(self, feedback_ids: Collection[str]) -> int | None:
+        """How many rows of these words it was fitted on; None where that was not recorded."""
+        return None if self.words is None else len(self.words & set(feedback_ids))
 
 
-def mark(feedback_id: str) -> str:
-    """A short digest of a word's id: who has the id can look for it, who has the bundle learns nothing of it."""
-    return digest("learned", feedback_id)[:_MARK]
+class _Run(Part):
+    shards: tuple[ShardRef, ...]
+    parent: ModelRef | None = None
 
 
-def _sum(marks: Iterable[str]) -> str:
-    return hashlib.sha256("\n".join(marks).encode()).hexdigest()
+def _words(rows: Any) -> frozenset[str]:
+    return frozenset(found[1] for row in rows if (found := _ROW.match(row)))
+
+
+def _continued(manifest: Manifest) -> str | None:
+    found = manifest.recipe.get("continued_from")
+    return None if found is None else str(found)

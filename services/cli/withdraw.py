@@ -78,9 +78,8 @@ def receipt(*, person: Person, ledger: Ledger = None, registry: Place = None, as
     r"""Tell what is withdrawn of a person's words, and whether the champion was trained without them.
 
     Names each word with its withdrawal, each file of the ledger and each shard that holds rows of the person, and each bundle,
-    all with their SHA-256; with --json all of it and the hash of the whole. A bundle is without the words where its manifest
-    lists the marks of the words that it used (data.feedback) and none is of the person, and so is what it continues. Needs no
-    broker, but [bold]pip install 'mailweir\[feedback]'[/].
+    all with their SHA-256; with --json all of it and the hash of the whole. A bundle is without the words where its manifest lists
+    the rows that it was fitted on (data.fitted_rows) and none is of the person, and so does what it continues. Needs no broker, but [bold]pip install 'mailweir\[feedback]'[/].
 
     [bold]mailweir feedback receipt --person u-17 --json[/]
 

@@ -94,7 +94,7 @@ def _bundle(use: BundleUse) -> dict[str, Any]:
         "manifest_sha256": use.manifest_sha256,
         "champion": use.champion,
         "shards_with_words": list(use.shards),
-        "words_used": use.used,
+        "rows_used": use.used,
         "without_them": use.free,
         "why_not": use.why,
     }

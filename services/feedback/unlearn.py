@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mailweir.models.feedback import LearnedFrom
-from mailweir.models.registry import Promotion, Registry, Trusted, trusted_manifest
-from mailweir.schemas.errors import BundleError
+from mailweir.models.registry import Registry, Trusted, trusted_manifest
 from mailweir.schemas.events import ModelRef
 from mailweir.services.feedback.holdings import Holdings
 
@@ -22,9 +21,6 @@ class Known:
     bundles: Mapping[ModelRef, Trusted]
     champions: frozenset[ModelRef]
     past: tuple[ModelRef, ...]  # champions of all times, newest first, then what serves without a registry
-    before: Mapping[
-        ModelRef, ModelRef
-    ]  # champion before each: what a run continues from unless a manifest says otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +31,7 @@ class BundleUse:
     manifest_sha256: str
     champion: bool
     shards: tuple[str, ...]  # ids of those that its run was given and that hold words of the person
-    used: int | None  # of the person's words; None: its manifest does not record which words it used
+    used: int | None  # rows of the person's words; None: its manifest does not record which it used
     inherited: str  # why what it continues is not free of them; empty: it is
 
     @property
@@ -47,7 +43,7 @@ class BundleUse:
     def why(self) -> str:
         """What speaks against it, in words; empty where it is free."""
         if self.used:
-            return f"learned from {self.used} of these words"
+            return f"was fitted on {self.used} rows of these words"
         if self.used is None and self.shards:
             return f"was given {len(self.shards)} shards with these words, and does not record which words it used"
         return self.inherited
@@ -62,32 +58,30 @@ def known_bundles(registry: Registry | None, served: Path) -> Known:
     """
     default = trusted_manifest(served)
     own = default.manifest.model
-    entries = (
-        [registry.entry(name, one) for name in registry.names() for one in registry.versions(name)] if registry else []
-    )
-    histories = [registry.history(name) for name in registry.names()] if registry else []
-    champions = {history[-1].model for history in histories if history}
+    found = {own: default}
+    past: list[ModelRef] = []
+    champions: set[ModelRef] = set()
     if registry is not None:
-        for model in champions:
-            trusted_manifest(registry.folder(model), registry.key)
-    if own.name not in {model.name for model in champions}:
+        for name in registry.names():
+            entries = [registry.entry(name, version) for version in registry.versions(name)]
+            found |= {entry.model: entry.trusted for entry in entries}
+            promoted = [promotion.model for promotion in reversed(registry.history(name))]
+            past += promoted
+            champions |= set(promoted[:1])
+        for champion in champions:
+            trusted_manifest(registry.folder(champion), registry.key)
+    if own.name not in {champion.name for champion in champions}:
         champions.add(own)
-    promotions: list[Promotion] = [one for history in histories for one in history]
-    return Known(
-        {own: default} | {entry.model: entry.trusted for entry in entries},
-        frozenset(champions),
-        tuple(dict.fromkeys([*(one.model for one in reversed(promotions)), own])),
-        {one.model: one.previous or own for one in reversed(promotions) if one.action == "promoted"},
-    )
+    return Known(found, frozenset(champions), tuple(dict.fromkeys([*past, own])))
 
 
 def bundle_uses(known: Known, held: Holdings) -> list[BundleUse]:
     """Of every bundle, by name and version, what it has of the person's words. Pure.
 
     Raises:
-        BundleError: naming the bundle whose manifest tells in no known form what it learned from.
+        BundleError: naming the bundle whose manifest tells in an unknown form what it learned from.
     """
-    learned = {model: _learned(model, trusted) for model, trusted in known.bundles.items()}
+    learned = {model: LearnedFrom.of(trusted.manifest) for model, trusted in known.bundles.items()}
     words = {row.feedback_id for row in held.words}
     shards = {file.name for file in held.shards if file.words}
 
@@ -98,7 +92,7 @@ def bundle_uses(known: Known, held: Holdings) -> list[BundleUse]:
 
     def with_inheritance(model: ModelRef) -> BundleUse:
         one = own(model)
-        for start in _ancestors(model, learned, known.before):
+        for start in _ancestors(model, learned):
             if start not in learned:
                 told = f"continues {start.version}, which is not in the registry: what that learned cannot be shown"
             elif not own(start).free:
@@ -117,23 +111,11 @@ def clean_start(known: Known, uses: Sequence[BundleUse], name: str) -> ModelRef 
     return next((model for model in known.past if model.name == name and model in free), None)
 
 
-def _ancestors(
-    model: ModelRef, learned: Mapping[ModelRef, LearnedFrom], before: Mapping[ModelRef, ModelRef]
-) -> Iterator[ModelRef]:
-    """What a bundle continues, and that one in turn; one that learned from no feedback was made from the corpus alone."""
+def _ancestors(model: ModelRef, learned: Mapping[ModelRef, LearnedFrom]) -> Iterator[ModelRef]:
+    """The bundle whose weights a bundle's training went on from, and that one's in turn, as far as they are known."""
     seen = {model}
-    here: ModelRef | None = model
-    while here is not None and here in learned:
-        of = learned[here]
-        here = (of.start or before.get(here)) if of.shards or of.start else None
-        if here is None or here in seen:
-            return
-        seen.add(here)
+    here = learned[model].start
+    while here is not None and here not in seen:
         yield here
-
-
-def _learned(model: ModelRef, trusted: Trusted) -> LearnedFrom:
-    try:
-        return LearnedFrom.of(trusted.manifest.data)
-    except BundleError as error:
-        raise BundleError(f"{model.name} {model.version}: {error.message}", version=model.version) from error
+        seen.add(here)
+        here = learned[here].start if here in learned else None

@@ -90,7 +90,7 @@ async def test_a_person_is_withdrawn_and_the_next_champion_is_without(
         await until(lambda: len(all_rows(store)) == sent, 60)
     [made], [repeated] = done.rows(), again.rows()
     assert (made["state"], made["rebuild"]["state"]) == ("rebuild_due", "asked")
-    assert [(one["version"], one["words_used"]) for one in made["bundles"] if one["champion"]] == [("2", 3)]
+    assert [(one["version"], one["rows_used"]) for one in made["bundles"] if one["champion"]] == [("2", 3)]
     assert (again.code, repeated["sent"], repeated["rebuild"]["run_id"]) == (0, 0, made["rebuild"]["run_id"])
     [asked] = await read_all(known, RETRAIN.full_name(prefix))
     request = RetrainRequested.decode(asked[1])

@@ -15,17 +15,16 @@ from mailweir.models.feedback import (
     Corrected,
     LearnedFrom,
     last_words,
-    learned_feedback,
     read_rows,
     taken_back,
     write_rows,
 )
 from mailweir.models.registry import Registry
+from mailweir.models.runtime.integrity import read_manifest
 from mailweir.models.training.admission import admit
 from mailweir.models.training.corpus import MailRow
 from mailweir.schemas.errors import BundleError
 from mailweir.schemas.events import Coordinates, Correction, ModelRef, RetrainRequested, ShardRef, TaxonomyRef
-from mailweir.schemas.ids import digest
 from mailweir.services.feedback.holdings import Holdings, holdings, withdrawals
 from mailweir.services.feedback.receipt import Receipt
 from mailweir.services.feedback.store import Store
@@ -143,18 +142,32 @@ def _mail(number: int, label: str) -> MailRow:
     return MailRow.model_validate(blank | told)
 
 
-def test_marks_tell_which_words_a_bundle_used() -> None:
-    """Whoever has a word's id can look for it; marks that were tampered with, and other forms, are refused."""
-    ids = [digest("word", str(number)) for number in range(20)]
-    data = {"feedback": learned_feedback(ids[:10]), "shards": [{"shard_id": "s", "sha256": "a" * 64, "rows": 3}]}
-    found = LearnedFrom.of(data)
-    assert (found.used(ids), found.used(ids[10:]), found.shards) == (10, 0, (ShardRef(shard_id="s", sha256="a" * 64),))
-    assert not any(one in str(data["feedback"]) for one in ids)
-    assert LearnedFrom.of({"sha256": "of the corpus"}).used(ids) is None
-    less = data["feedback"] | {"marks": data["feedback"]["marks"][1:], "rows": 9}  # type: ignore[operator,index]
-    for wrong in ({"feedback": less}, {"feedback": 3}, {"shards": 3}, {"shards": [{"id": "s"}]}, {"start": "1.0"}):
-        with pytest.raises(BundleError, match="manifest's data"):
-            LearnedFrom.of(wrong)
+def test_a_manifest_tells_which_words_a_bundle_used(tmp_path: Path, tiny: Path) -> None:
+    """By the rows that it was fitted on; one without a record says nothing, one without feedback used none."""
+    said = words()
+    keep(tmp_path, said)
+    ids = [one.feedback_id for one in said]
+
+    def told(**changes: Any) -> LearnedFrom:
+        return LearnedFrom.of(read_manifest(version_of(tiny, tmp_path, f"v{len(list(tmp_path.iterdir()))}", **changes)))
+
+    shards = held(tmp_path).shards
+    found = told(**learned(shards, said[:2], "1"))
+    assert (found.used(ids), found.used(ids[2:])) == (2, 0)
+    assert [one.shard_id for one in found.shards] == [one.name for one in shards]
+    assert found.start == ModelRef(name="email", version="1")
+    assert told(**learned(shards, None)).used(ids) is None
+    assert (told().used(ids), told().shards, told().start) == (0, (), None)
+    unsaid = told(data=learned(shards, said)["data"], recipe={})
+    assert unsaid.start == ModelRef(name="email", version="1")  # whose recipe it followed
+    for wrong in (
+        {"feedback": 3},
+        {"feedback": {"shards": 3}},
+        {"feedback": {"shards": [{"id": "s"}]}},
+        {"fitted_rows": [3]},
+    ):
+        with pytest.raises(BundleError, match="tells in an unknown form"):
+            told(data=wrong)
 
 
 def test_a_champion_that_learned_from_no_feedback_owes_nothing(tmp_path: Path, tiny: Path) -> None:
@@ -173,12 +186,13 @@ def test_a_rebuild_is_due_until_a_champion_is_shown_to_be_free(tmp_path: Path, t
     [shard] = held(tmp_path).shards
     mine, other = [[one for one in words() if (one.person == PERSON) is own] for own in (True, False)]
     steps: list[tuple[str, dict[str, Any], str, str | None]] = [
-        ("2", learned([shard], [*mine, *other], "1"), "learned from 2 of these words", "1"),
-        ("3", learned([shard], None, "1"), "was given 1 shards with these words, and does not record", "1"),
-        ("4", learned([shard], other, "2"), "continues 2, which learned from 2 of these words", "1"),
-        ("5", learned([shard], other), "continues 4, which learned|continues 2, which learned|continues 4", "1"),
+        ("2", learned([shard], [*mine, *other], "1"), "was fitted on 2 rows of these words", "1"),
+        ("3", learned([shard], None), "was given 1 shards with these words, and does not record", "1"),
+        ("4", learned([shard], other, "2"), "continues 2, which was fitted on 2 rows", "1"),
+        ("5", learned([shard], other, "4"), "continues 2, which was fitted on 2 rows", "1"),
         ("6", learned([shard], other, "0.9"), "continues 0.9, which is not in the registry", "1"),
         ("7", learned([shard], other, "1"), "", None),
+        ("8", learned([shard], other), "", None),
     ]
     take_back(tmp_path, 10)
     for version, data, why, start in steps:
@@ -186,7 +200,7 @@ def test_a_rebuild_is_due_until_a_champion_is_shown_to_be_free(tmp_path: Path, t
         made = receipt(tmp_path, registry, tiny)
         [use] = [one for one in made.uses if one.champion]
         assert (use.model.version, made.state) == (version, "rebuild_due" if why else "done")
-        assert any(part in use.why for part in why.split("|")) if why else use.free
+        assert (use.why.startswith(why), use.free) == (True, not why)
         assert (made.start.version if made.start else None) == start
 
 
@@ -229,9 +243,9 @@ def test_a_manifest_that_tells_it_in_another_form_is_named(tmp_path: Path, tiny:
     """Nothing is guessed of a bundle that cannot be read."""
     keep(tmp_path, words())
     registry = Registry(tmp_path / "registry")
-    registry.add(version_of(tiny, tmp_path, "odd", data={"shards": "all"}))
+    registry.add(version_of(tiny, tmp_path, "odd", data={"feedback": {"shards": "all"}}))
     promote(registry, "odd")
-    with pytest.raises(BundleError, match=r"email odd: the manifest's data"):
+    with pytest.raises(BundleError, match=r"email odd: its manifest tells"):
         receipt(tmp_path, registry, tiny)
 
 
