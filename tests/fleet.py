@@ -45,8 +45,8 @@ class Worker:
         """What it printed since its last start."""
         return self.log.with_suffix(".out")
 
-    def wait_ready(self, seconds: float = 60.0) -> None:
-        """Until it has said that it handles mail."""
+    def wait_ready(self, seconds: float = 240.0) -> None:
+        """Until it has said that it handles mail: seconds, minutes on a machine that is busy with something else."""
         end = time.monotonic() + seconds
         while b'"ready":true' not in self.told.read_bytes():
             assert self.process

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
 
-from mailweir.schemas.errors import DependencyError
 from mailweir.services.settings import Settings
-from mailweir.services.stream.connection import client_options, close, failure
+from mailweir.services.stream.groupless import Groupless, consumer_of
 from mailweir.services.stream.message import record_of
 from mailweir.services.stream.record import Record
 
@@ -23,30 +19,20 @@ class KafkaJournal:
     """Connects when it is first read; a consumer that failed is replaced and reads on where the last one was."""
 
     def __init__(self, settings: Settings, topic: str) -> None:
-        self._settings = settings
         self._topic = topic
-        self._consumer: AIOKafkaConsumer | None = None
+        self._kafka = Groupless(lambda: consumer_of(settings, "journal", topic))
         self._next: dict[TopicPartition, int] = {}  # offset to read next
 
     async def stop(self) -> None:
         """Disconnect."""
-        consumer, self._consumer = self._consumer, None
-        if consumer is not None:
-            await close(consumer.stop())
+        await self._kafka.stop()
 
     async def rest(self) -> list[Record]:
         """Everything from where the last call ended, at first from the beginning, up to the end as it is now."""
         found: dict[TopicPartition, list[Record]] = {}
         positions = dict(self._next)
-        try:
-            async with asyncio.timeout(_PATIENCE_S):
-                await self._read(await self._connected(), found, positions)
-        except TimeoutError as error:
-            await self.stop()
-            raise DependencyError(f"{self._topic} was not read to its end within {_PATIENCE_S:.0f} s") from error
-        except (KafkaError, OSError) as error:
-            await self.stop()
-            raise failure(f"read {self._topic}", error) from error
+        late = f"{self._topic} was not read to its end within {_PATIENCE_S:.0f} s"
+        await self._kafka.ask(f"read {self._topic}", _PATIENCE_S, late, lambda c: self._read(c, found, positions))
         self._next = positions  # only now: a call that failed is done again from the same place
         return [record for place in sorted(found) for record in found[place]]
 
@@ -65,17 +51,3 @@ class KafkaJournal:
                 found.setdefault(place, []).extend(map(record_of, messages))
         for place in places:
             positions[place] = await consumer.position(place)
-
-    async def _connected(self) -> AIOKafkaConsumer:
-        if self._consumer is None:
-            consumer = AIOKafkaConsumer(
-                self._topic,  # without a group: all its partitions
-                group_id=None,
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-                isolation_level="read_committed",
-                **client_options(self._settings, "journal"),
-            )
-            self._consumer = consumer  # also if it does not get connected: `stop` closes it
-            await consumer.start()
-        return self._consumer

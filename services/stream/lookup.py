@@ -8,13 +8,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
-from mailweir.schemas.errors import DependencyError
 from mailweir.schemas.events import Coordinates
 from mailweir.services.settings import Settings
-from mailweir.services.stream.connection import client_options, close, failure
+from mailweir.services.stream.groupless import Groupless, consumer_of
 from mailweir.services.stream.message import record_of
 from mailweir.services.stream.record import Record
 
@@ -38,14 +36,12 @@ class KafkaLookup:
     """Connects when it is first asked; a consumer that failed is replaced."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._consumer: AIOKafkaConsumer | None = None
+        fetch = {"max_partition_fetch_bytes": _PARTITION_FETCH_BYTES}
+        self._kafka = Groupless(lambda: consumer_of(settings, "lookup", **fetch))
 
     async def stop(self) -> None:
         """Disconnect."""
-        consumer, self._consumer = self._consumer, None
-        if consumer is not None:
-            await close(consumer.stop())
+        await self._kafka.stop()
 
     async def at(self, places: Collection[Coordinates], wait_ms: int) -> Mapping[Coordinates, Record]:
         """One pass over each partition, in the order of offsets, all partitions at once."""
@@ -60,29 +56,8 @@ class KafkaLookup:
         return await self._within(2 * wait_ms, f"search {topic}", lambda c: _by_key(c, topic, since, enough))
 
     async def _within(self, wait_ms: int, doing: str, work: Callable[[AIOKafkaConsumer], Awaitable[T]]) -> T:
-        try:
-            async with asyncio.timeout(wait_ms / 1_000):
-                return await work(await self._connected())
-        except TimeoutError as error:
-            await self.stop()
-            raise DependencyError(f"Kafka did not let us {doing} within {wait_ms} ms") from error
-        except (KafkaError, OSError) as error:
-            await self.stop()
-            raise failure(doing, error) from error
-
-    async def _connected(self) -> AIOKafkaConsumer:
-        if self._consumer is None:
-            consumer = AIOKafkaConsumer(
-                group_id=None,
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-                isolation_level="read_committed",
-                max_partition_fetch_bytes=_PARTITION_FETCH_BYTES,
-                **client_options(self._settings, "lookup"),
-            )
-            self._consumer = consumer  # also if it does not get connected: `stop` closes it
-            await consumer.start()
-        return self._consumer
+        late = f"Kafka did not let us {doing} within {wait_ms} ms"
+        return await self._kafka.ask(doing, wait_ms / 1_000, late, work)
 
 
 async def _by_place(

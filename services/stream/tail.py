@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from mailweir.schemas.errors import AccessRefused, DependencyError
 from mailweir.schemas.topics import Topic
 from mailweir.services.settings import Settings
-from mailweir.services.stream.connection import client_options, unreachable
+from mailweir.services.stream.connection import unreachable
+from mailweir.services.stream.groupless import consumer_of
 from mailweir.services.stream.message import record_of
 from mailweir.services.stream.record import Record
 
@@ -29,14 +30,7 @@ class Tail:
     def __init__(self, settings: Settings, topic: Topic) -> None:
         self.topic = settings.topic_name(topic.name)
         self._settings = settings
-        self._consumer = AIOKafkaConsumer(
-            self.topic,  # without a group: all its partitions
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            isolation_level="read_committed",
-            **client_options(settings),
-        )
+        self._consumer = consumer_of(settings, "", self.topic)
         self._places: list[TopicPartition] = []
 
     async def __aenter__(self) -> Self:

@@ -131,12 +131,11 @@ async def books(known: Settings) -> Books:
 
 async def settled(known: Settings, words: int) -> Books:
     """Wait until every word came somewhere and every shard was announced, or nothing moves."""
-    found = await books(known)
-    for _ in range(90):
-        if found.done >= words and {one.shard_id for one in found.announced} == found.files:
-            break
+    found, still = await books(known), 0
+    while still < 90 and not (found.done >= words and {one.shard_id for one in found.announced} == found.files):
         await asyncio.sleep(1)
-        found = await books(known)
+        before, found = found, await books(known)
+        still = still + 1 if (before.done, len(before.announced)) == (found.done, len(found.announced)) else 0
     return found
 
 
