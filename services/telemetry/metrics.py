@@ -147,9 +147,6 @@ class Metrics:
             "mailweir_trainer_step_done_ratio", "Share of the present step of the phase that is done.", registry=on
         )
         self.trainer_loss = Gauge("mailweir_trainer_loss", "Loss of the last batch of fine-tuning.", registry=on)
-        self.trainer_ended = Gauge(
-            "mailweir_trainer_ended", "1 for how the run ended, while it is still told.", ["outcome"], registry=on
-        )
 
     def _declare_stages(self) -> None:
         on = self.registry

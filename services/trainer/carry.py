@@ -149,11 +149,21 @@ def _steps(run: _Run) -> RetrainFinished:
             run, "refused", None, [f"nothing to learn from: admission refused all ({refused} labels), see {ADMISSION}"]
         )
     if made is None:
+        _say_what_fades(run)
         given = run.sources, read_start(run.house.folder(run.parent.model))
         made = candidate.train(
             run.folder.candidate, run.parent, taught.lesson.rows, _data(run, taught), given, run.tell
         )
     return _decide(run, made, taught)
+
+
+def _say_what_fades(run: _Run) -> None:
+    """A champion that learned from public collections keeps what it has of them only where they are given again."""
+    counts = run.parent.data.get("public") or {}
+    if counts and run.sources.public is None:
+        rows = sum(counts.values())
+        line = f"the champion learned from {rows:,} rows of public collections, this run from none: MAILWEIR_TRAINER_PUBLIC names them"
+        run.tell(Progress("training", line=line))
 
 
 def _teach(run: _Run) -> Taught:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from bundles import promote, version_of
 from factories import memory_bus
 from lessons import (
     asked,
@@ -27,7 +29,7 @@ from lessons import (
 from pydantic import TypeAdapter
 from shards import record
 
-from mailweir.models.registry import Registry
+from mailweir.models.registry import Registry, make_keys, read_private, read_public, verify_bundle
 from mailweir.models.runtime.integrity import read_manifest
 from mailweir.models.training.again import Sources
 from mailweir.models.training.corpus import TEST_AUTHORS
@@ -261,3 +263,43 @@ def test_another_corpus_than_the_run_began_with_is_refused(tiny: Path, corpus: P
     with pytest.raises(InputError, match="the corpus is not the one that the run began with"):
         run_once(found.settings, found.request, found.shards)
     assert not (first / "end.json").exists()
+
+
+def resumed(root: Path, done: Place, tiny: Path, corpus: Path) -> Place:
+    """The run of `done` at the moment before the promotion: candidate and verdict are there, the champion is the old one."""
+    found = place(root, tiny, corpus)
+    shutil.copytree(done.folder, found.folder)
+    (found.folder / "end.json").unlink()
+    return found
+
+
+def test_it_judges_against_who_is_champion_now_and_takes_no_other_one_s_place(
+    done: Place, tiny: Path, corpus: Path, tmp_path: Path
+) -> None:
+    """The champion changed since the verdict: judged anew. It changes again before the promotion: refused, with who did it."""
+    found = resumed(tmp_path / "run", done, tiny, corpus)
+    for version in ("1.b", "1.c"):
+        found.registry.add(version_of(tiny, tmp_path, version))
+    promote(found.registry, "1.b", "better on Turkish")
+
+    def overtaken(told: Progress) -> None:
+        if told.phase == "promotion":
+            promote(found.registry, "1.c", "faster")
+
+    end = run_once(found.settings, found.request, found.shards, overtaken, lenient())
+    verdict = orjson.loads((found.folder / "verdict" / "verdict.json").read_bytes())
+    assert verdict["champion"]["version"] == "1.b"
+    assert (end.outcome, end.candidate) == ("refused", ModelRef.model_validate(verdict["candidate"]))
+    assert "champion_changed: the champion of email is 1.c, not 1.b" in end.reasons[0]
+    assert champion_of(found.registry).version == "1.c"
+
+
+def test_a_candidate_is_signed_where_workers_ask_for_it(done: Place, tiny: Path, corpus: Path, tmp_path: Path) -> None:
+    """With the key of the settings, before it is promoted."""
+    public, _ = make_keys(tmp_path / "key")
+    found = resumed(tmp_path / "run", done, tiny, corpus)
+    found.registry.add(tiny, read_private(tmp_path / "key"))
+    signed = found.settings.model_copy(update={"models_public_key": public, "trainer_key": tmp_path / "key"})
+    end = run_once(signed, found.request, found.shards, limits=lenient())
+    assert (end.outcome, end.reasons) == ("promoted", ())
+    assert verify_bundle(found.registry.folder(champion_of(found.registry)), read_public(public))
