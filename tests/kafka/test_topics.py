@@ -18,7 +18,18 @@ from mailweir.services.settings import Settings
 
 pytestmark = pytest.mark.kafka
 
-NAMES = ["raw", "parsed", "classified", "review", "feedback", "shards", "retrain", "models", "dead"]
+NAMES = [
+    "raw",
+    "parsed",
+    "classified",
+    "classified.shadow",
+    "review",
+    "feedback",
+    "shards",
+    "retrain",
+    "models",
+    "dead",
+]
 
 
 @pytest.fixture
