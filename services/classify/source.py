@@ -57,7 +57,7 @@ class BundleSource:
         place = self.registry.folder(pointer.model) if pointer and self.registry else self.folder
         found = trusted_manifest(place, self.key)
         if pointer and found.sha256 != pointer.manifest_sha256:
-            message = f"{place}/manifest.json is not the one that was promoted: restore it, or promote the bundle again"
+            message = f"{place}/manifest.json is not the one that the registry points to: restore it, or promote the bundle again"
             raise BundleError(message, path=str(place))
         bundle = Bundle.load(place, self.threads, beside)
         if bundle.manifest != found.manifest:

@@ -52,7 +52,6 @@ class Launcher(Part):
         self._sink = host.stream.sink()
         self._child: Child | None = None
         self._news = asyncio.Event()
-        self._news.set()
         self._crashes: dict[str, int] = {}  # by run id, of this process
 
     async def on_start(self) -> None:
@@ -72,6 +71,7 @@ class Launcher(Part):
     @Part.task
     async def _work(self) -> None:
         while not self.should_stop:
+            self._news.clear()  # before the topic is read: what comes meanwhile is news
             try:
                 again = self._is_ours() and await self._next()
             except DependencyError as error:
@@ -82,7 +82,6 @@ class Launcher(Part):
 
     async def _wait(self) -> None:
         """Until there is news. Time alone can change things too: a partition that comes, a store that is back."""
-        self._news.clear()
         pause = self._pause_s if self._is_ours() else self._look_s
         try:
             await asyncio.wait_for(self._news.wait(), pause)

@@ -18,7 +18,7 @@ from mailweir.services.settings import Settings
 
 pytestmark = pytest.mark.kafka
 
-NAMES = ["raw", "parsed", "classified", "feedback", "shards", "retrain", "models", "dead"]
+NAMES = ["raw", "parsed", "classified", "classified.shadow", "feedback", "shards", "retrain", "models", "dead"]
 
 
 @pytest.fixture
