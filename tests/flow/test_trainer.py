@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orjson
@@ -25,13 +25,24 @@ from lessons import (
 from pydantic import TypeAdapter
 from shards import record
 
+from mailweir.models.feedback import LearnedFrom
 from mailweir.models.registry import Registry
 from mailweir.models.runtime.integrity import read_manifest
 from mailweir.models.training.again import Sources
 from mailweir.models.training.corpus import TEST_AUTHORS
 from mailweir.schemas.errors import DependencyError, InputError
-from mailweir.schemas.events import ModelPromoted, ModelRef, RetrainFinished, RetrainRequested, ShardClosed
+from mailweir.schemas.events import (
+    Coordinates,
+    ModelPromoted,
+    ModelRef,
+    RetrainFinished,
+    RetrainRequested,
+    ShardClosed,
+    utc_now,
+)
 from mailweir.schemas.headers import header
+from mailweir.services.feedback.holdings import withdrawals
+from mailweir.services.feedback.join import withdrawal
 from mailweir.services.memory import MemoryBus
 from mailweir.services.settings import Settings
 from mailweir.services.trainer.carry import run_once
@@ -248,3 +259,24 @@ def test_another_corpus_than_the_run_began_with_is_refused(tiny: Path, corpus: P
     with pytest.raises(InputError, match="the corpus is not the one that the run began with"):
         run_once(found.settings, found.request, found.shards)
     assert not (first / "end.json").exists()
+
+
+def test_a_rebuild_begins_with_the_bundle_that_it_names_and_leaves_out_what_was_withdrawn(done: Place) -> None:
+    """A person's words of both shards are taken back in a third: the candidate has none of them, its champion had."""
+    words = [category_only(said(number)) for number in range(WORDS)]
+    mine = [word for word in words if word.person == "p3"]
+    back = [
+        withdrawal(word, Coordinates(topic="mail.feedback", partition=0, offset=WORDS + number))
+        for number, word in enumerate(withdrawals(mine, "operator", "asked for", utc_now()))
+    ]
+    shards = (*done.shards, shard_of(done.settings.trainer_dir.parent, back))
+    request = asked(champion_of(done.registry), *shards).model_copy(update={"start": done.champion})
+    end = run_once(done.settings, request, shards, limits=replace(lenient(), class_floor=1.0))
+    assert end.outcome == "refused"  # the gate's matter; the candidate is there
+    before = LearnedFrom.of(read_manifest(done.folder / "candidate"))
+    rebuilt = read_manifest(done.settings.trainer_dir / request.run_id / "candidate")
+    ids = {word.feedback_id for word in mine}
+    assert before.used(ids)
+    assert LearnedFrom.of(rebuilt).used(ids) == 0
+    assert LearnedFrom.of(rebuilt).used({word.feedback_id for word in words})
+    assert rebuilt.data["feedback"]["parent"]["version"] == done.champion.version
