@@ -271,7 +271,7 @@ def test_a_rebuild_begins_with_the_bundle_that_it_names_and_leaves_out_what_was_
     ]
     shards = (*done.shards, shard_of(done.settings.trainer_dir.parent, back))
     request = asked(champion_of(done.registry), *shards).model_copy(update={"start": done.champion})
-    end = run_once(done.settings, request, shards, limits=replace(lenient(), class_floor=1.0))
+    end = run_once(done.settings, request, shards, limits=replace(lenient(), latency_ratio=0.0))
     assert end.outcome == "refused"  # the gate's matter; the candidate is there
     before = LearnedFrom.of(read_manifest(done.folder / "candidate"))
     rebuilt = read_manifest(done.settings.trainer_dir / request.run_id / "candidate")
