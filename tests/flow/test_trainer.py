@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from lessons import (
     category_only,
     champion_of,
     lenient,
+    no_page,
     run_settings,
     said,
     serving,
@@ -45,12 +47,14 @@ from mailweir.services.feedback.holdings import withdrawals
 from mailweir.services.feedback.join import withdrawal
 from mailweir.services.memory import MemoryBus
 from mailweir.services.settings import Settings
+from mailweir.services.trainer import judge
 from mailweir.services.trainer.carry import run_once
 from mailweir.services.trainer.job import run_job
 from mailweir.services.trainer.progress import Progress
 from mailweir.services.trainer.rebuild import rebuild
 
-WORDS = 260
+WORDS = 160
+HOLDOUT = 100
 CHILD = Path(__file__).parents[1] / "killed_trainer.py"
 
 
@@ -82,6 +86,14 @@ class Place:
         return [ModelPromoted.decode(one.value) for one in self.bus.records("mail.models")]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _without_pictures() -> Iterator[None]:
+    """The page of the gate has tests of its own, and takes longer than the gate."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(judge, "write_page", no_page)
+        yield
+
+
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Nobody changes it."""
@@ -98,7 +110,7 @@ def place(root: Path, tiny: Path, corpus: Path, rows: int = WORDS) -> Place:
     held = [
         line for name in sorted(TEST_AUTHORS) if (corpus / f"{name}.jsonl").exists() for line in _lines(corpus, name)
     ]
-    holdout.write_bytes(b"\n".join(held[:120]) + b"\n")
+    holdout.write_bytes(b"\n".join(held[:HOLDOUT]) + b"\n")
     request, bus = asked(champion_of(registry), *shards), memory_bus(1)
     for event in (*shards, request):
         bus.write(record(event))
@@ -166,11 +178,12 @@ def test_the_folder_tells_what_was_admitted_and_judged_and_holds_no_mail(done: P
     """Report and verdict as JSON; the gate asked fresh rows that neither model learned from."""
     report = orjson.loads((done.folder / "admission.json").read_bytes())
     assert report["feedback"] == WORDS
+    assert (done.folder / "verdict" / "index.html").is_file()
     verdict = orjson.loads((done.folder / "verdict" / "verdict.json").read_bytes())
     assert verdict["passed"]
     asked_rows = {check["rows_of"]: check["rows"] for check in verdict["checks"] if check["rule"] == "rows"}
     held_back = read_manifest(done.folder / "candidate").data["feedback"]["held_back_rows"]
-    assert asked_rows == {"holdout": 120, "fresh": held_back}
+    assert asked_rows == {"holdout": HOLDOUT, "fresh": held_back}
     body = said(0).body.splitlines()[0].encode()
     files = [path for path in done.folder.rglob("*") if path.is_file()]
     assert len(files) > 5
