@@ -99,16 +99,18 @@ def carry_out(
 
 
 def _parent(request: RetrainRequested, folder: RunFolder, house: House, sources: Sources) -> Manifest:
-    """The champion that the run started from, or now starts from."""
+    """What the run started from, or now starts from: the bundle that it names, else the champion."""
     known = folder.read(PLAN)
-    if known is None:
+    if known is not None:
+        found = house.manifest(Plan.model_validate_json(known).champion)
+    elif request.start is not None:
+        found = house.manifest(request.start)
+    else:
         found, _ = house.champion(request.champion.name)
         if found.model != request.champion:
             log.warning(
                 "champion_changed", run_id=request.run_id, asked=request.champion.version, now=found.model.version
             )
-    else:
-        found = house.manifest(Plan.model_validate_json(known).champion)
     plan = _plan(request, found, sources)
     if known is not None:
         _same_corpus(Plan.model_validate_json(known), plan, folder)

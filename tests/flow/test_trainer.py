@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orjson
@@ -29,13 +29,24 @@ from lessons import (
 from pydantic import TypeAdapter
 from shards import record
 
+from mailweir.models.feedback import LearnedFrom
 from mailweir.models.registry import Registry, make_keys, read_private, read_public, verify_bundle
 from mailweir.models.runtime.integrity import read_manifest
 from mailweir.models.training.again import Sources
 from mailweir.models.training.corpus import TEST_AUTHORS
 from mailweir.schemas.errors import DependencyError, InputError
-from mailweir.schemas.events import ModelPromoted, ModelRef, RetrainFinished, RetrainRequested, ShardClosed
+from mailweir.schemas.events import (
+    Coordinates,
+    ModelPromoted,
+    ModelRef,
+    RetrainFinished,
+    RetrainRequested,
+    ShardClosed,
+    utc_now,
+)
 from mailweir.schemas.headers import header
+from mailweir.services.feedback.holdings import withdrawals
+from mailweir.services.feedback.join import withdrawal
 from mailweir.services.memory import MemoryBus
 from mailweir.services.settings import Settings
 from mailweir.services.trainer import judge
@@ -303,3 +314,24 @@ def test_a_candidate_is_signed_where_workers_ask_for_it(done: Place, tiny: Path,
     end = run_once(signed, found.request, found.shards, limits=lenient())
     assert (end.outcome, end.reasons) == ("promoted", ())
     assert verify_bundle(found.registry.folder(champion_of(found.registry)), read_public(public))
+
+
+def test_a_rebuild_begins_with_the_bundle_that_it_names_and_leaves_out_what_was_withdrawn(done: Place) -> None:
+    """A person's words of both shards are taken back in a third: the candidate has none of them, its champion had."""
+    words = [category_only(said(number)) for number in range(WORDS)]
+    mine = [word for word in words if word.person == "p3"]
+    back = [
+        withdrawal(word, Coordinates(topic="mail.feedback", partition=0, offset=WORDS + number))
+        for number, word in enumerate(withdrawals(mine, "operator", "asked for", utc_now()))
+    ]
+    shards = (*done.shards, shard_of(done.settings.trainer_dir.parent, back))
+    request = asked(champion_of(done.registry), *shards).model_copy(update={"start": done.champion})
+    end = run_once(done.settings, request, shards, limits=replace(lenient(), latency_ratio=0.0))
+    assert end.outcome == "refused"  # the gate's matter; the candidate is there
+    before = LearnedFrom.of(read_manifest(done.folder / "candidate"))
+    rebuilt = read_manifest(done.settings.trainer_dir / request.run_id / "candidate")
+    ids = {word.feedback_id for word in mine}
+    assert before.used(ids)
+    assert LearnedFrom.of(rebuilt).used(ids) == 0
+    assert LearnedFrom.of(rebuilt).used({word.feedback_id for word in words})
+    assert rebuilt.data["feedback"]["parent"]["version"] == done.champion.version
