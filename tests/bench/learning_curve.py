@@ -1,4 +1,4 @@
-"""What asking by choice is worth: `python tests/bench/learning_curve.py [SEEDS] [--table FILE] [--picture FILE]`. A report, not a test.
+"""What asking by choice is worth: `python tests/bench/learning_curve.py [SEEDS] [--start N] [--table FILE] [--picture FILE]`. A report, not a test.
 
 A linear stand-in of the model is fitted on the mail of a few authors; the others' mail comes as a stream of decisions, and people
 answer what the review agent's own selection asks them, or as many drawn by lot. After each round the model is fitted anew on all
@@ -36,7 +36,6 @@ from mailweir.services.review.questions import Questions
 from mailweir.services.review.select import Selector
 from mailweir.services.review.sketch import Sketch, sketch_of
 
-START = 300  # mails, of whole authors
 ASKED = (0, 50, 100, 200, 400, 800)
 BATCH = 32
 MORNING = datetime(2026, 3, 2, tzinfo=UTC)
@@ -59,9 +58,12 @@ class Mails:
             told = [(row, label) for row in taught if (label := self.rows[row].label(head))]
             rows, right = [row for row, _ in told], [labels.index(label) for _, label in told]
             model = LogisticRegression(C=10, class_weight="balanced", max_iter=100, tol=1e-3)
-            model.fit(self.table[rows], right)
+            told_words = np.unique(
+                self.table[rows].indices
+            )  # what none of them says has no weight: a third of the time
+            model.fit(self.table[rows][:, told_words], right)
             found[head] = np.zeros((len(asked), len(labels)))
-            found[head][:, model.classes_] = model.predict_proba(self.table[list(asked)])
+            found[head][:, model.classes_] = model.predict_proba(self.table[list(asked)][:, told_words])
         return found
 
     def f1(self, taught: Sequence[int]) -> float:
@@ -80,13 +82,13 @@ def mails() -> Mails:
     return Mails(rows, validation, word_table(texts), [sketch_of(text) for text in texts[: len(rows)]])
 
 
-def split(given: Mails, seed: int) -> tuple[list[int], list[int]]:
-    """Rows of the authors that the first model knows, and those of the others in the order in which they come."""
+def split(given: Mails, seed: int, least: int) -> tuple[list[int], list[int]]:
+    """Rows of the authors that the first model knows, so many or more, and those of the others in the order in which they come."""
     draw = random.Random(seed)
     authors = sorted({row.author for row in given.rows})
     draw.shuffle(authors)
     known: set[str] = set()
-    while sum(row.author in known for row in given.rows) < START:
+    while sum(row.author in known for row in given.rows) < least:
         known.add(authors.pop())
     start = [number for number, row in enumerate(given.rows) if row.author in known]
     pool = [number for number, row in enumerate(given.rows) if row.author not in known]
@@ -163,9 +165,9 @@ ARMS: Mapping[str, Callable[[], Choose]] = {
 }
 
 
-def curve(given: Mails, choose: Choose, seed: int) -> list[float]:
+def curve(given: Mails, choose: Choose, seed: int, least: int) -> list[float]:
     """F1 at every number of answers."""
-    start, pool = split(given, seed)
+    start, pool = split(given, seed, least)
     taught, scores = list(start), []
     for number, (before, now) in enumerate(zip((0, *ASKED), ASKED, strict=False)):
         if now > before:
@@ -218,6 +220,7 @@ def main() -> None:
     """All arms for each seed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("seeds", type=int, nargs="?", default=5)
+    parser.add_argument("--start", type=int, default=1_500, help="mails that the first model knows, of whole authors")
     parser.add_argument("--table", type=Path)
     parser.add_argument("--picture", type=Path)
     chosen = parser.parse_args()
@@ -226,7 +229,7 @@ def main() -> None:
     for seed in range(chosen.seeds):
         for name, arm in ARMS.items():
             began = perf_counter()
-            found[name].append(curve(given, arm(), seed))
+            found[name].append(curve(given, arm(), seed, chosen.start))
             told = " ".join(f"{score:.4f}" for score in found[name][-1])
             print(f"seed {seed} {name:<16} {told}  {perf_counter() - began:.0f} s", flush=True)
     curves = {name: np.array(values) for name, values in found.items()}

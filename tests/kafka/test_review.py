@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import pty
 import signal
@@ -16,14 +17,16 @@ from pathlib import Path
 
 import pytest
 from asked import unsure
-from command import COMMAND, mailweir
+from command import COMMAND
 from factories import settings, until
 from fleet import Fleet, read_all
 from loop import mail, on
+from typer.testing import CliRunner
 
 from mailweir.schemas.events import Feedback, ReviewAsked
 from mailweir.services.app import Host
 from mailweir.services.broker import KafkaCluster
+from mailweir.services.cli.app import app
 from mailweir.services.feedback.find import Finder
 from mailweir.services.review.agent import register
 from mailweir.services.settings import Settings
@@ -110,6 +113,13 @@ def seated(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Pop
         os.close(person)
 
 
+def command(environment: dict[str, str], *arguments: str) -> str:
+    """The command in this process, which need not start one; what it printed."""
+    done = CliRunner().invoke(app, ["review", *arguments], env=environment)
+    assert done.exit_code == 0, done.stderr
+    return done.stdout
+
+
 async def test_from_a_decision_to_a_persons_word(kafka: KafkaCluster, tmp_path: Path) -> None:
     """Killed and started again the worker asks about each decision once; a script and a person answer; the answers name their decision."""
     prefix = f"t{uuid.uuid4().hex[:8]}"
@@ -135,12 +145,11 @@ async def test_from_a_decision_to_a_persons_word(kafka: KafkaCluster, tmp_path: 
         await host.stop()
     assert len({one.decision_id for one in asked}) == len(asked) == MAILS
 
-    shown = await asyncio.to_thread(mailweir, "review", "next", "--json", "--count", "2", **place)
-    first, second = shown.rows()
+    shown = await asyncio.to_thread(command, environment, "next", "--json", "--count", "2")
+    first, second = map(json.loads, shown.splitlines())
     assert first["decision"]["decision_id"] == first["decision_id"]
     options = ["--set", "category=finance", "--person", "u-1"]
-    said = await asyncio.to_thread(mailweir, "review", "answer", first["decision_id"][:16], *options, **place)
-    assert said.code == 0, said.err
+    await asyncio.to_thread(command, environment, "answer", first["decision_id"][:16], *options)
     with seated("review", "next", "--person", "u-2", **place) as (process, person):
         await asyncio.to_thread(person.waits_for, f"question 1 of {MAILS - 1}")
         person.presses("\n")
