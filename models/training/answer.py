@@ -24,6 +24,7 @@ from mailweir.models.training.heads import (
 from mailweir.models.training.measure import macro_f1, micro_f1
 from mailweir.models.training.prepare import Prepared, quantized
 from mailweir.models.training.split import Run, Split
+from mailweir.models.training.start import Weights
 from mailweir.schemas.manifest import HeadSpec
 from mailweir.schemas.taxonomy import installed_taxonomy
 
@@ -50,6 +51,7 @@ class Fitted:
     answered: tuple[Answered, ...]
     tagger: Tagger | None = None
     history: tuple[dict[str, Any], ...] = ()  # what each epoch came to
+    learned: Weights | None = None  # from which another run can go on; None: the encoder stayed frozen
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from mailweir.models.training.rules import rule_figures
 from mailweir.models.training.scope import fit_scope
 from mailweir.models.training.sentences import FittedScorer, fit_scorer
 from mailweir.models.training.split import Run, Split
+from mailweir.models.training.start import LEARNED, Start, write_weights
 from mailweir.models.training.tiers import Rival, add_cheap_tier, pairs
 from mailweir.models.training.track import tracked
 from mailweir.models.training.write import Made, check_target, write_bundle
@@ -44,6 +45,7 @@ class Given:
     track: Path | None = None  # folder of MLflow's store, which then has the run
     trials: int = 0  # of a search for better options before the run; its study lies beside the checkpoints
     references: Mapping[str, Reference] = field(default_factory=dict)  # summaries of some rows, by id
+    start: Start | None = None  # a bundle's weights that fine-tuning goes on from; None: the base model's
     quiet: bool = False  # no progress bars
 
 
@@ -71,7 +73,7 @@ def train_bundle(
         with threadpool_limits(1):
             scorer = fit_scorer(run, ready, (fitted.encoder, fitted.form), given.references)
         public = Counter(row.source for row in given.public)
-        manifest = write_bundle(out, lambda folder: _make(folder, run, ready, (fitted, scorer), public))
+        manifest = write_bundle(out, lambda folder: _make(folder, run, ready, (fitted, scorer), public, given.start))
         if track:
             track.bundle(out, manifest)
         return manifest
@@ -91,14 +93,19 @@ def _fit(run: Run, ready: Prepared, given: Given) -> Fitted:
     if run.recipe.tuning:
         from mailweir.models.training.tuned import answer_tuned  # torch: seconds to import
 
-        return answer_tuned(run, ready, given.public, given.checkpoints)
+        return answer_tuned(run, ready, given.public, given.checkpoints, given.start)
     # More threads only wait for each other on matrices this small: 24 s instead of 3 for the tiny bundle on a busy machine.
     with threadpool_limits(1):
         return answer_frozen(run, ready)
 
 
 def _make(
-    folder: Path, run: Run, ready: Prepared, parts: tuple[Fitted, FittedScorer | None], public: Mapping[str, int]
+    folder: Path,
+    run: Run,
+    ready: Prepared,
+    parts: tuple[Fitted, FittedScorer | None],
+    public: Mapping[str, int],
+    start: Start | None,
 ) -> Made:
     """Write graph and tokenizer into `folder`, measure them, and say what the manifest needs to know."""
     fitted, scorer = parts
@@ -106,6 +113,8 @@ def _make(
     heads, affine = [a.head for a in answered], scorer.affine if scorer else None
     write_classifier(model, fitted.encoder, heads, fitted.form, fitted.tagger, affine)
     ready.tokenizer.save(str(folder / TOKENIZER), pretty=False)  # 2.4 MB less in both bundles
+    if fitted.learned:
+        write_weights(folder / LEARNED, fitted.learned)
     results: dict[str, Any] = head_results(run, ready, fitted, model)
     results["invariance"] = graph_invariance(model, ready, answered)
     results["history"] = list(fitted.history)
@@ -131,6 +140,7 @@ def _make(
         public=public,
         vocabulary=ready.vocabulary,
         cheap=cheap,
+        start=start.version if start else None,
     )
 
 

@@ -28,6 +28,7 @@ from mailweir.models.training.head_figures import figures
 from mailweir.models.training.heads import Question
 from mailweir.models.training.measure import ALL
 from mailweir.models.training.recipe import Steps, progress_bars
+from mailweir.models.training.start import LEARNED
 from mailweir.models.training.trm import Trm
 from mailweir.models.training.trm_bench import Bench, read_bench
 from mailweir.models.training.trm_export import halting_head, step_weights
@@ -130,7 +131,7 @@ def _make(folder: Path, bundle: Path, bench: Bench, refinement: _Refinement, tun
     """Write graph, step and tokenizer into `folder`; the manifest with what the refinement changes."""
     before, spec = bench.manifest, refinement.spec
     shutil.copyfile(bench.model, folder / MODEL)
-    for name in (TOKENIZER, *([LINEAR] if LINEAR in before.files else [])):
+    for name in (TOKENIZER, *(name for name in (LINEAR, LEARNED) if name in before.files)):
         shutil.copyfile(bundle / name, folder / name)
     write_step(folder / STEP, step_weights(refinement.network, tuple(before.heads)))
     # a head that was refined before and is no longer needs its calibration anew as well

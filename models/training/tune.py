@@ -24,12 +24,13 @@ from mailweir.models.training.batches import batches, eased, resampled, sampling
 from mailweir.models.training.checkpoint import read_checkpoint, write_checkpoint
 from mailweir.models.training.examples import Epoch, Examples
 from mailweir.models.training.heads import Mask
-from mailweir.models.training.learned import Values, follow, placed, put, take
+from mailweir.models.training.learned import Values, follow, placed, put, resume_from, take
 from mailweir.models.training.losses import head_loss, label_weights, tag_loss
 from mailweir.models.training.machine import this_machine
 from mailweir.models.training.network import Network, pad_rows
 from mailweir.models.training.schedule import plan, rate
 from mailweir.models.training.shelf import Shelf, shelf_bytes
+from mailweir.models.training.start import Start
 from mailweir.models.training.tuning import Tuning, identity
 from mailweir.schemas.errors import InputError
 
@@ -47,11 +48,27 @@ Score = Callable[[Floats], float]
 class Tuner:
     """Fits a network on the rows of `fitting`, keeps the weights that do best on those of `validating`."""
 
-    def __init__(self, encoder: Encoder, examples: Examples, tags: int, tuning: Tuning, folder: Path | None) -> None:
-        """`folder` takes the checkpoint; None keeps none."""
+    def __init__(
+        self,
+        encoder: Encoder,
+        examples: Examples,
+        tags: int,
+        tuning: Tuning,
+        folder: Path | None,
+        start: Start | None = None,
+    ) -> None:
+        """`folder` takes the checkpoint; None keeps none. It goes on from `start`; None: from the untouched encoder.
+
+        Raises:
+            InputError: `start` is of a network of another shape.
+        """
         torch.manual_seed(tuning.seed)
         self._machine = this_machine()
-        self.network: Network = Network(encoder, examples.questions, tags, tuning.adapters).to(self._machine.device)
+        self.network: Network = Network(encoder, examples.questions, tags, tuning.adapters)
+        if start:
+            resume_from(self.network, start)
+        self.network.to(self._machine.device)
+        self._fresh = start is None
         self.history: list[Epoch] = []
         self._examples = examples
         self._tuning = tuning
@@ -62,9 +79,8 @@ class Tuner:
         self._hidden = encoder.hidden
         self._lower = Shelf({}, encoder.hidden)
         self._weights = [w.to(self._machine.device) for w in label_weights(examples.questions, tuning.balance)]
-        self._key = hashlib.sha256(
-            f"{identity(tuning)}{examples.fingerprint()}{encoder.fingerprint()}".encode()
-        ).hexdigest()
+        parts = f"{identity(tuning)}{examples.fingerprint()}{encoder.fingerprint()}"
+        self._key = hashlib.sha256(f"{parts}{start.fingerprint() if start else ''}".encode()).hexdigest()
 
     def plan(self) -> Iterator[str]:
         """Lines about machine, memory and phases, before they are worked with."""
@@ -77,9 +93,10 @@ class Tuner:
     def fit(self, fitting: Mask, validating: Mask, score: Score, tell: Tell) -> Network:
         """Train through all phases, from the checkpoint if there is one; the network with the best weights."""
         self._cache()
-        self._standardize(fitting)
+        if self._fresh:
+            self._standardize(fitting)
         state = self._resume()
-        if "heads" not in state:
+        if "heads" not in state and self._tuning.heads_epochs:
             self._heads_phase(np.flatnonzero(fitting), tell)
         self._adapters_phase(np.flatnonzero(fitting), np.flatnonzero(validating), score, tell, state)
         put(self.network, self._best)

@@ -19,10 +19,12 @@ from mailweir.models.training.corpus import MailRow
 from mailweir.models.training.data.augment import KINDS, augmented
 from mailweir.models.training.examples import Epoch, Examples
 from mailweir.models.training.heads import Mask, Question, Strength, add, fit_words
+from mailweir.models.training.learned import keep
 from mailweir.models.training.network import Network
 from mailweir.models.training.prepare import Prepared, quantized, row_input
 from mailweir.models.training.public import PublicRow
 from mailweir.models.training.split import Run
+from mailweir.models.training.start import Start
 from mailweir.models.training.tags import tag_targets
 from mailweir.models.training.tune import Score, Tuner
 from mailweir.models.training.tuning import Tuning
@@ -31,22 +33,25 @@ from mailweir.schemas.errors import InputError
 from mailweir.schemas.taxonomy import installed_taxonomy
 
 
-def answer_tuned(run: Run, ready: Prepared, public: Sequence[PublicRow], checkpoints: Path | None) -> Fitted:
+def answer_tuned(
+    run: Run, ready: Prepared, public: Sequence[PublicRow], checkpoints: Path | None, start: Start | None = None
+) -> Fitted:
     """Tune on the fitting authors and `public`, choose and calibrate on the validation authors.
 
     Raises:
-        InputError: none of the rows is by a validation author, or the checkpoint belongs to another run.
+        InputError: none of the rows is by a validation author, the checkpoint belongs to another run, or `start` has another shape.
     """
     tuning = run.recipe.tuning
     if tuning is None or not run.split.validating.any():
         wanted = ", ".join(run.recipe.validation)
         raise InputError(f"fine-tuning chooses by validation authors, and no row is by one of: {wanted}")
     questions, names = questions_of(run), tags_of(run)
-    network, history = _tune(run, ready, examples_of(run, ready, public), (tuning, checkpoints))
+    network, history = _tune(run, ready, examples_of(run, ready, public), (tuning, checkpoints, start))
     encoder = network.merged(ready.encoder)
     form = quantized(encoder, run, ready)
     dense = _heads(network, questions, ready.words.shape[1])
-    plain = Fitted(encoder, form, (), _tagger(network, names) if names else None, tuple(asdict(e) for e in history))
+    tagger, told = _tagger(network, names) if names else None, tuple(asdict(epoch) for epoch in history)
+    plain = Fitted(encoder, form, (), tagger, told, keep(network))
     served = _served(plain, dense, ready, run)
     return replace(
         plain, answered=tuple(_answer(q, h, served[q.name], run, ready) for q, h in zip(questions, dense, strict=True))
@@ -128,13 +133,13 @@ def score_of(run: Run) -> Score:
 
 
 def _tune(
-    run: Run, ready: Prepared, examples: Examples, options: tuple[Tuning, Path | None]
+    run: Run, ready: Prepared, examples: Examples, options: tuple[Tuning, Path | None, Start | None]
 ) -> tuple[Network, list[Epoch]]:
-    tuning, checkpoints = options
+    tuning, checkpoints, start = options
     more = len(examples.mails) - len(run.rows)
     fitting = np.concatenate([run.split.fitting, np.ones(more, bool)])
     validating = np.concatenate([run.split.validating, np.zeros(more, bool)])
-    tuner = Tuner(ready.encoder, examples, len(tags_of(run)), tuning, checkpoints)
+    tuner = Tuner(ready.encoder, examples, len(tags_of(run)), tuning, checkpoints, start)
     for line in tuner.plan():
         run.steps.say(line)
     watch = Watch(run, tuning, checkpoints)

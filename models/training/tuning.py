@@ -78,6 +78,7 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
 }
 """Least and largest value of each option."""
 _CHOICES: Mapping[str, tuple[float, ...]] = {"bits": (0, 16, 32)}
+_CONTINUED, _GENTLE = 2, 0.3  # epochs over corpus and corrections, and share of the first run's rates
 _WITHOUT_EFFECT = ("memory_gb",)  # where vectors lie is nothing that a weight could tell
 _LATER = ("accumulate", "bits")  # a run from before them goes on: at their defaults they say nothing
 
@@ -92,6 +93,17 @@ def changed(tuning: Tuning, options: Sequence[str]) -> Tuning:
         name, _, value = option.partition("=")
         tuning = _with(tuning, name.strip(), value.strip())
     return tuning
+
+
+def continued(tuning: Tuning) -> Tuning:
+    """The same for a run that goes on from a bundle: its heads are no strangers to the encoder, and what it knows is to stay."""
+    return replace(
+        tuning,
+        heads_epochs=0,
+        epochs=min(_CONTINUED, tuning.epochs),
+        heads_rate=tuning.heads_rate * _GENTLE,
+        adapters_rate=tuning.adapters_rate * _GENTLE,
+    )
 
 
 def check_frozen(tuning: Tuning, layers: int) -> None:

@@ -45,6 +45,7 @@ class Made:
     public: Mapping[str, int]  # rows of public collections beside them
     vocabulary: Vocabulary
     cheap: CheapSpec | None = None
+    start: str | None = None  # version of the bundle that training went on from
 
 
 def check_target(out: Path) -> None:
@@ -176,5 +177,6 @@ def _recipe(parts: Made) -> dict[str, Any]:
         "command": _command(parts),
         "options": asdict(parts.recipe),
         "chosen": {head: asdict(strength) for head, strength in parts.strengths.items()},
+        "continued_from": parts.start,
         "versions": {"python": platform.python_version()} | {tool: version(tool) for tool in tools},
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import util
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,17 +9,15 @@ import typer
 
 from mailweir.models.runtime import Bundle, shipped_bundle
 from mailweir.models.runtime.integrity import read_manifest
-from mailweir.schemas.errors import InputError, SetupError
 from mailweir.services.cli.environment import client_settings
 from mailweir.services.cli.evaluation_tables import show
 from mailweir.services.cli.output import console, emit, progress
+from mailweir.services.cli.report_folder import report_folder, unwritable
 
 if TYPE_CHECKING:
     from mailweir.models.evaluation import Evaluation
 
 __all__ = ["evaluate"]
-
-_INSTALL = "pip install 'mailweir[report]'"
 
 
 def evaluate(
@@ -51,11 +48,10 @@ def evaluate(
     the report cannot be written.
     """
     settings = client_settings(bundle=bundle)
-    if report is not None:
-        _check_report(report)
-    found = _measure(data, settings.bundle or shipped_bundle(), settings.classify_threads, otherwise=robustness)
-    if report is not None:
-        _write(report, found, data)
+    with report_folder(report):
+        found = _measure(data, settings.bundle or shipped_bundle(), settings.classify_threads, otherwise=robustness)
+        if report is not None:
+            _write(report, found, data)
     if as_json:
         emit(found.encode())
     else:
@@ -79,24 +75,10 @@ def _measure(data: list[Path], folder: Path, threads: int, *, otherwise: bool) -
         return evaluate(bundle, examples, answered, otherwise=otherwise)
 
 
-def _check_report(folder: Path) -> None:
-    """Whatever would keep the report from being written is said before the work, not after."""
-    if util.find_spec("matplotlib") is None:
-        raise SetupError(f"the report's pictures need matplotlib, which is not installed: {_INSTALL}")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unwritable(folder, error) from error
-
-
 def _write(folder: Path, found: Evaluation, data: list[Path]) -> None:
     from mailweir.models.evaluation.page import write_report
 
     try:
         write_report(folder, found, ", ".join(path.name for path in data))
     except OSError as error:
-        raise _unwritable(folder, error) from error
-
-
-def _unwritable(folder: Path, error: OSError) -> InputError:
-    return InputError(f"{folder}: {error.strerror}: name a folder that can be written", path=str(folder))
+        raise unwritable(folder, error) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import util
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,9 +9,9 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from mailweir.schemas.errors import InputError, SetupError
 from mailweir.services.cli.environment import client_settings
 from mailweir.services.cli.output import Column, Rows, console, emit, progress
+from mailweir.services.cli.report_folder import report_folder, unwritable
 
 if TYPE_CHECKING:
     from mailweir.models.evaluation import Example
@@ -56,11 +55,10 @@ def gate(
     Exit codes: 0 passed; 1 refused; 2 a bundle or row cannot be used, or the report cannot be written.
     """
     settings = client_settings()
-    if report is not None:
-        _check_report(report)
-    judged = _judge((candidate, champion), (data or [], fresh or []), settings.classify_threads)
-    if report is not None:
-        _write(report, judged, [*(data or []), *(fresh or [])])
+    with report_folder(report):
+        judged = _judge((candidate, champion), (data or [], fresh or []), settings.classify_threads)
+        if report is not None:
+            _write(report, judged, [*(data or []), *(fresh or [])])
     if as_json:
         emit(judged.verdict.encode())
     else:
@@ -107,26 +105,10 @@ def _show(to: Console, verdict: Verdict) -> None:
         to.print(f"  and {more:,} more: --json or --report tells all")
 
 
-def _check_report(folder: Path) -> None:
-    """Whatever would keep the report from being written is said before the work, not after."""
-    if util.find_spec("matplotlib") is None:
-        raise SetupError(
-            "the report's pictures need matplotlib, which is not installed: pip install 'mailweir[report]'"
-        )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unwritable(folder, error) from error
-
-
 def _write(folder: Path, judged: Judged, data: list[Path]) -> None:
     from mailweir.models.training.gate.page import write_page
 
     try:
         write_page(folder, judged, ", ".join(path.name for path in data) or "the corpus' test authors")
     except OSError as error:
-        raise _unwritable(folder, error) from error
-
-
-def _unwritable(folder: Path, error: OSError) -> InputError:
-    return InputError(f"{folder}: {error.strerror}: name a folder that can be written", path=str(folder))
+        raise unwritable(folder, error) from error

@@ -20,6 +20,7 @@ from mailweir.models.runtime.integrity import read_manifest
 from mailweir.models.text.perturb import PERTURBATIONS
 from mailweir.models.training.corpus import FOLDER, read_mail
 from mailweir.models.training.tiny import lead_references
+from mailweir.services.cli.report_folder import report_folder
 
 ROWS = 12
 
@@ -140,6 +141,19 @@ def test_what_is_no_data_is_named(tmp_path: Path) -> None:
         assert (done.code, done.out) == (2, "")
         assert said in done.err
         assert len(done.err.splitlines()) == 1
+
+
+def test_work_that_is_cut_off_leaves_no_empty_folder(data: Path, tmp_path: Path) -> None:
+    """An error, or Ctrl-C, between folder and report; a folder that was there stays."""
+    with pytest.raises(KeyboardInterrupt), report_folder(tmp_path / "new"):
+        raise KeyboardInterrupt
+    assert not (tmp_path / "new").exists()
+    with report_folder(tmp_path):
+        pass
+    assert tmp_path.is_dir()
+    refused = mailweir("evaluate", tmp_path / "none.jsonl", "--report", tmp_path / "report")
+    assert refused.code == 2
+    assert not (tmp_path / "report").exists()
 
 
 _WITHOUT = "import sys; sys.modules['matplotlib'] = None; sys.argv = ['mailweir', 'evaluate', {!r}, '--report', {!r}]; from mailweir.services.cli import main; main()"

@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from token_mails import examples
 
 from mailweir.models.export.encoder import POOLED, write_classifier
 from mailweir.models.export.weights import Encoder
 from mailweir.models.runtime import Bundle, decide
 from mailweir.models.runtime.graph import Graph
 from mailweir.models.training.corpus import MailRow, load_mails
-from mailweir.models.training.examples import Examples
-from mailweir.models.training.heads import Question
 from mailweir.models.training.network import Network, pad_rows
 from mailweir.models.training.prepare import row_input
 from mailweir.models.training.public import load_public
@@ -33,17 +32,6 @@ SHORT = Tuning(Adapters(rank=2, alpha=4, frozen=1), heads_epochs=1, epochs=3, ba
 @pytest.fixture(scope="module")
 def encoder() -> Encoder:
     return random_encoder(words=60, positions=24, layers=3)
-
-
-def examples(rows: int = 48) -> Examples:
-    """Mails whose first token tells the label, and whose every third token is tagged."""
-    draw = np.random.default_rng(4)
-    mails = [draw.integers(4, 60, size=int(size)) for size in draw.integers(4, 20, size=rows)]
-    right = np.array([int(mail[0] % 2) for mail in mails])
-    answers = np.eye(2, dtype=np.int64)[right]
-    one = Question("category", "one", ("even", "odd"), answers, np.ones(rows, bool))
-    many = Question("next_actions", "many", ("a", "b"), answers, np.arange(rows) % 3 > 0)
-    return Examples(mails, [one, many], [(np.arange(len(mail)) % 3 == 0).astype(np.int64) for mail in mails])
 
 
 def tuner(encoder: Encoder, folder: Path | None, tuning: Tuning = SHORT) -> Tuner:

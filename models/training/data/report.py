@@ -82,6 +82,8 @@ def _spread(rows: Rows, found: Findings) -> Iterator[str]:
     languages = list(found.lengths)
     mails = rows.items()[: len(rows.mails)]
     for head, labels in found.labels.items():
+        if not any(labels.values()):  # a head of the other taxonomy: nothing to draw
+            continue
         yield from (f"<h2>{escape(head)}</h2>", bars(labels, languages))
     yield from ("<h2>Category and intent</h2>", meetings(rows.mails, "category", "intent"))
     yield from ("<h2>Category and action</h2>", meetings(rows.mails, "category", "action"))

@@ -53,8 +53,12 @@ def draw_actions(folder: Path, labelled: Collection[str], seed: int) -> Iterator
             seen.add(words)
             left[action] -= 1
             owners[action, row.user] += 1
-            plain = row.model_copy(update={"body": _PREFIX.sub("", row.body)})
-            yield plain.public("enron_actions", {"action": _ALLOWED[action]})
+            yield without_prefix(row).public("enron_actions", {"action": _ALLOWED[action]})
+
+
+def without_prefix(row: CollectionRow) -> CollectionRow:
+    """The row without what an answering or forwarding program put before its subject."""
+    return row.model_copy(update={"body": _PREFIX.sub("", row.body)})
 
 
 def held_out_users(folder: Path) -> frozenset[str]:
