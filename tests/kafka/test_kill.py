@@ -75,9 +75,9 @@ def _complete(result: Count) -> None:
 
 
 async def test_ten_kills_lose_nothing(tmp_path: Path, broker: KafkaCluster, tiny: Path) -> None:
-    """5,000 mails, two processes of each agent, ten times kill -9 and twice SIGTERM: every mail is decided or dead, once."""
+    """10,000 mails, two processes of each agent, ten times kill -9 and twice SIGTERM: every mail is decided or dead, once."""
     fleet, known = _fleet(tmp_path, broker, tiny)
-    result = await _run(fleet, known, Storm(5_000, 400, kills=10, stops=2, pause=(0.4, 1.6)), patience=45)
+    result = await _run(fleet, known, Storm(10_000, 700, kills=10, stops=2, pause=(0.4, 1.6)), patience=45)
     _tell("kill test", fleet, result)
     assert (fleet.killed, fleet.stopped) == (10, 2)
     _complete(result)
@@ -86,7 +86,7 @@ async def test_ten_kills_lose_nothing(tmp_path: Path, broker: KafkaCluster, tiny
 async def test_the_count_sees_losses(tmp_path: Path, broker: KafkaCluster, tiny: Path) -> None:
     """The same storm over workers that acknowledge before they publish: the count must find lost mail."""
     fleet, known = _fleet(tmp_path, broker, tiny, str(Path(__file__).parents[1] / "early_ack_worker.py"), "worker")
-    result = await _run(fleet, known, Storm(3_000, 400, kills=8, stops=0, pause=(0.4, 1.0)), patience=8)
+    result = await _run(fleet, known, Storm(4_000, 500, kills=8, stops=0, pause=(0.4, 1.0)), patience=8)
     _tell("early acknowledgement", fleet, result)
     assert result.lost
 
@@ -94,7 +94,7 @@ async def test_the_count_sees_losses(tmp_path: Path, broker: KafkaCluster, tiny:
 async def test_the_shipped_bundle_survives_kills_too(tmp_path: Path, broker: KafkaCluster) -> None:
     """A shorter storm with the model that ships: repeats under one id are the same answer, though batches differ."""
     fleet, known = _fleet(tmp_path, broker, None)
-    result = await _run(fleet, known, Storm(600, 60, kills=4, stops=1, pause=(1.0, 2.5)), patience=60)
+    result = await _run(fleet, known, Storm(1_000, 60, kills=4, stops=1, pause=(1.0, 2.5)), patience=60)
     _tell("kill test, shipped bundle", fleet, result)
     _complete(result)
 

@@ -142,6 +142,15 @@ def test_a_loss_is_weighed_by_an_exact_test(lost: int, won: int, chance: float) 
     assert (found.micro.chance, found.labels["a"].chance) == (chance, chance)
 
 
+def test_a_label_that_is_never_given_any_more_is_a_loss() -> None:
+    """Also where its false alarms, as many as its hits, are gone with it: the rows that are right with it tell."""
+    right = np.repeat([[1.0], [0.0]], [20, 60], axis=0)
+    before, after = np.repeat([[1.0], [0.0]], [40, 40], axis=0), np.zeros((80, 1))
+    found = paired(Tally("a", right * before, right, before), Tally("a", right * after, right, after)).labels["a"]
+    assert (found.champion, found.candidate) == (pytest.approx(2 / 3), 0.0)
+    assert found.chance < 1e-5
+
+
 def test_a_floor_binds_where_the_champion_reaches_it() -> None:
     """Both below the floor: the comparison decides. Only the candidate below: refused."""
     weak = sitting(tables(0.55, seed=3), manifest("old"))

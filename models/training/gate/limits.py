@@ -39,15 +39,15 @@ class Limits:
     """A head may be this much worse over all rows, beyond noise: one point is what int8 alone may cost."""
     worse_in_slice: float = 0.03
     """The same for a slice or a class."""
-    chance: float = 0.005
+    chance: float = 0.002
     """What a slice or class loses against the champion is beyond noise where equals would lose it more seldom than this: some 300 are looked at, small
     and overlapping, and of two equally good models one always looks worse in some of them."""
-    floor_chance: float = 0.05
-    """The same for falling below a floor: of ten rows, two that are lost prove nothing on either side of it, five do."""
+    floor_chance: float = 0.01
+    """The same for falling below a floor: of ten rows, two that are lost prove nothing on either side of it, seven do."""
     calibration: float = 0.08
     """Expected calibration error that is always allowed: on 319 rows in 15 bins a perfect model shows .03 to .05 by chance."""
-    calibration_worse: float = 0.03
-    """Above `calibration`, as much more than the champion's: the same noise."""
+    calibration_worse: float = 0.05
+    """Above `calibration`, as much more than the champion's: with .03 one equal candidate in seven was refused for it alone."""
     answered_worse: float = 0.05
     """Share of rows that a head answers by itself, less than the champion's: one mail in twenty more for people to read."""
     answered_accuracy_worse: float = 0.02

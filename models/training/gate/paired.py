@@ -58,14 +58,22 @@ def paired(champion: Tally, candidate: Tally) -> Paired:
 
 
 def _chances(champion: Tally, candidate: Tally) -> list[float]:
-    """Of macro and micro by whole rows, then of each label by its own cells.
+    """Of macro and micro by whole rows, then of each label.
 
     The exact sign test (McNemar, 1947): three rows of ten that are lost are beyond a bootstrap interval, and one time in eight
     they are chance.
     """
     before, after = (tally.right == tally.given for tally in (champion, candidate))
-    whole = _chance(before.all(axis=1), after.all(axis=1))
-    return [whole, whole, *(_chance(before[:, i], after[:, i]) for i in range(before.shape[1]))]
+    whole, own = _chance(before.all(axis=1), after.all(axis=1)), champion.right > 0
+    return [whole, whole, *(_of_label(before[:, i], after[:, i], own[:, i]) for i in range(before.shape[1]))]
+
+
+def _of_label(before: NDArray[np.bool_], after: NDArray[np.bool_], with_it: NDArray[np.bool_]) -> float:
+    """By all cells or by the rows that are right with the label, whichever tells more.
+
+    A candidate that never gives a label loses its rows, and wins as many others where the champion gave it wrongly.
+    """
+    return min(_chance(before, after), _chance(before[with_it], after[with_it]))
 
 
 def _chance(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> float:
