@@ -1,14 +1,20 @@
 """What fine-tuning learns from, and what it tells about an epoch."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mailweir.models.export.weights import Floats
 from mailweir.models.runtime.graph import Ids
 from mailweir.models.training.heads import Question
+
+Tell = Callable[[int, float], None]
+"""Told after each batch: mails done, loss."""
+Score = Callable[[Floats], float]
+"""Mean F1 of the heads on the validation rows from (rows, labels) logits."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ import optuna
 from optuna.trial import TrialState
 
 from mailweir.models.export.weights import Floats
+from mailweir.models.training.examples import Score
 from mailweir.models.training.prepare import Prepared
 from mailweir.models.training.split import Run
 from mailweir.models.training.trial import Subset, attempt, subset_of
-from mailweir.models.training.tune import Score
 from mailweir.models.training.tuned import score_of
 from mailweir.models.training.tuning import Tuning
 from mailweir.schemas.errors import InputError

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mailweir.models.training.examples import Examples
+from mailweir.models.training.examples import Examples, Score, Tell
 from mailweir.models.training.heads import Mask
 from mailweir.models.training.prepare import Prepared
 from mailweir.models.training.public import PublicRow
 from mailweir.models.training.split import Run
-from mailweir.models.training.tune import Score, Tell, Tuner
+from mailweir.models.training.tune import Tuner
 from mailweir.models.training.tuned import examples_of, tags_of
 from mailweir.models.training.tuning import Tuning, identity
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from mailweir.models.export.weights import Encoder, Floats
 from mailweir.models.training.batches import batches, eased, resampled, sampling_weights
 from mailweir.models.training.checkpoint import read_checkpoint, write_checkpoint
-from mailweir.models.training.examples import Epoch, Examples
+from mailweir.models.training.examples import Epoch, Examples, Score, Tell
 from mailweir.models.training.heads import Mask
 from mailweir.models.training.learned import Values, follow, placed, put, resume_from, take
 from mailweir.models.training.losses import head_loss, label_weights, tag_loss
@@ -37,12 +37,8 @@ from mailweir.schemas.errors import InputError
 _STANDARD_MAILS = 512  # from which centre and spread are taken
 
 
-Tell = Callable[[int, float], None]
-"""Told after each batch: mails done, loss."""
 Judged = Callable[[Sequence[int]], tuple[Tensor, Tensor]]
 """Logits of heads and tags of a batch of rows."""
-Score = Callable[[Floats], float]
-"""Mean F1 of the heads on the validation rows from (rows, labels) logits."""
 
 
 class Tuner:
@@ -167,12 +163,9 @@ class Tuner:
         return self.network.upper(lower.float(), mask), mask
 
     def _forward(self, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
-        with self._products():
-            found: tuple[Tensor, Tensor] = self.network.judge(*self._vectors(rows))
-        return found
+        return self._judged(*self._vectors(rows))
 
-    def _judged(self, kept: Shelf, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
-        tokens, mask = self._padded([kept[row] for row in rows])
+    def _judged(self, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         with self._products():
             found: tuple[Tensor, Tensor] = self.network.judge(tokens.float(), mask)
         return found
@@ -186,7 +179,9 @@ class Tuner:
             self._seed("heads", epoch)
             losses = []
             for group in self._groups(rows, epoch):
-                losses += self._step(optimizer, lambda chosen: self._judged(kept, chosen), group)
+                losses += self._step(
+                    optimizer, lambda rows: self._judged(*self._padded([kept[row] for row in rows])), group
+                )
                 tell(sum(map(len, group)), losses[-1])
             self.history.append(Epoch("heads", epoch, float(np.mean(losses)), math.nan))
 

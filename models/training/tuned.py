@@ -17,7 +17,7 @@ from mailweir.models.training.answer import Answered, Fitted, question_f1, quest
 from mailweir.models.training.calibrate import fit_spec
 from mailweir.models.training.corpus import MailRow
 from mailweir.models.training.data.augment import KINDS, augmented
-from mailweir.models.training.examples import Epoch, Examples
+from mailweir.models.training.examples import Epoch, Examples, Score
 from mailweir.models.training.heads import Mask, Question, Strength, add, fit_words
 from mailweir.models.training.learned import keep
 from mailweir.models.training.network import Network
@@ -26,7 +26,7 @@ from mailweir.models.training.public import PublicRow
 from mailweir.models.training.split import Run
 from mailweir.models.training.start import Start
 from mailweir.models.training.tags import tag_targets
-from mailweir.models.training.tune import Score, Tuner
+from mailweir.models.training.tune import Tuner
 from mailweir.models.training.tuning import Tuning
 from mailweir.models.training.watch import Watch
 from mailweir.schemas.errors import InputError

@@ -34,7 +34,9 @@ class Metrics:
         GCCollector(registry=self.registry)
         self._declare_stream()
         self._declare_stages()
-        self._declare_loop()
+        self._declare_swaps()
+        self._declare_shadow()
+        self._declare_feedback()
         self._declare_trial()
         self._declare_trainer()
         self._declare_review()
@@ -75,7 +77,7 @@ class Metrics:
             registry=on,
         )
 
-    def _declare_loop(self) -> None:
+    def _declare_swaps(self) -> None:
         on = self.registry
         self.swaps = Counter("mailweir_model_swaps", "Bundles that took over while mail went on.", registry=on)
         self.swap_failures = Counter(
@@ -86,6 +88,9 @@ class Metrics:
         )
         for code in ("bundle", "registry", "settings", "unexpected"):  # a counter that begins at 1 shows no increase
             self.swap_failures.labels(code)
+
+    def _declare_shadow(self) -> None:
+        on = self.registry
         self.shadow = Gauge(
             "mailweir_shadow_info",
             "1 for the bundle that scores beside the champion.",
@@ -112,6 +117,9 @@ class Metrics:
         )
         for code in ("bundle", "registry", "settings", "unexpected"):
             self.shadow_load_failures.labels(code)
+
+    def _declare_feedback(self) -> None:
+        on = self.registry
         self.feedback = Counter(
             "mailweir_feedback", "Words about decisions that were written into the ledger.", ["origin"], registry=on
         )

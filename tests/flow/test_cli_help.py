@@ -79,7 +79,10 @@ def test_an_unknown_agent_is_refused_with_the_names_of_all() -> None:
     """`mailweir worker nonsense` starts nothing."""
     done = mailweir("worker", "ingest", "nonsense")
     assert (done.code, done.out) == (2, "")
-    assert done.err == "mailweir: there is no agent nonsense; there are: ingest, classify, review, feedback, retrain\n"
+    assert (
+        done.err
+        == "mailweir: there is no agent nonsense; there are: ingest, classify, review, feedback, retrain, trainer\n"
+    )
 
 
 def test_a_place_of_a_dead_letter_that_is_none_is_refused() -> None:

@@ -14,7 +14,7 @@ from house.source import ROOT, modules, tracked, tree
 SCHEMAS_MAY = {"pydantic", "orjson"}
 KAFKA = ("stream", "topics", "broker", "memory")
 ENVIRONMENT = {
-    "services/settings.py",  # MAILWEIR_*
+    "services/settings/settings.py",  # MAILWEIR_*
     "services/broker/java.py",  # JAVA_HOME, the convention of every Java program
     "models/__init__.py",  # switches a library's usage reports off, reads nothing
     "services/cli/children.py",  # hands it on to worker processes, reads nothing
