@@ -10,12 +10,14 @@ from typing import Any
 from mailweir.models.runtime.integrity import MANIFEST, read_manifest
 from mailweir.models.training.again import Sources, read_options, read_sources, recipe_of
 from mailweir.models.training.corpus import MailRow
+from mailweir.models.training.recipe import Recipe
 from mailweir.models.training.start import Start
 from mailweir.models.training.train import train_bundle
+from mailweir.models.training.tuning import continued
 from mailweir.schemas.manifest import Manifest
 from mailweir.services.trainer.progress import Tell, steps_of
 
-__all__ = ["made", "train"]
+__all__ = ["made", "recipe_from", "train"]
 
 
 def made(folder: Path) -> Manifest | None:
@@ -23,22 +25,30 @@ def made(folder: Path) -> Manifest | None:
     return read_manifest(folder) if (folder / MANIFEST).is_file() else None
 
 
+def recipe_from(parent: Manifest, start: Start | None) -> Recipe:
+    """The parent's recipe; with gentle steps where its weights are gone on from, as in the parent itself if it did so too."""
+    recipe = recipe_of(parent)
+    if start is None or recipe.tuning is None or parent.recipe.get("continued_from"):
+        return recipe
+    return replace(recipe, tuning=continued(recipe.tuning))
+
+
 def train(
     out: Path,
+    recipe: Recipe,
     parent: Manifest,
     rows: Sequence[MailRow],
     data: Mapping[str, Any],
     given: tuple[Sources, Start | None],
     tell: Tell,
 ) -> Manifest:
-    """Train as `parent` was, on the corpus and `rows`, and write the bundle to `out`; checkpoints lie beside it.
+    """Train by `recipe` on the corpus and `rows`, refine if `parent` was, and write the bundle to `out`; checkpoints lie beside it.
 
     `given` are the places that the manifest does not name, and the weights to go on from.
 
     Raises:
         InputError: the recipe, the corpus or a checkpoint cannot be used.
     """
-    recipe = recipe_of(parent)
     corpus, read = read_sources(recipe, given[0])
     told = replace(
         read,

@@ -152,11 +152,14 @@ def _steps(run: _Run) -> RetrainFinished:
         )
     if made is None:
         _say_what_fades(run)
-        given = run.sources, read_start(run.house.folder(run.parent.model))
-        made = candidate.train(
-            run.folder.candidate, run.parent, taught.lesson.rows, _data(run, taught), given, run.tell
-        )
+        made = _train(run, taught)
     return _decide(run, made, taught)
+
+
+def _train(run: _Run, taught: Taught) -> Manifest:
+    start = read_start(run.house.folder(run.parent.model))
+    recipe, rows, data = candidate.recipe_from(run.parent, start), taught.lesson.rows, _data(run, taught)
+    return candidate.train(run.folder.candidate, recipe, run.parent, rows, data, (run.sources, start), run.tell)
 
 
 def _say_what_fades(run: _Run) -> None:

@@ -69,7 +69,8 @@ def rebuild(
         )
         raise InputError(message, version=before.model.version)
     data = {"feedback": before.data["feedback"]} if "feedback" in before.data else {}
-    now = candidate.train(out, before, rows, data, (sources, _start(before, parent)), tell)
+    candidate.train(out, recipe_of(before), before, rows, data, (sources, _start(before, parent)), tell)
+    now = read_manifest(out)  # as JSON tells it: a figure that is no number is null
     old, new = dict(_figures(before.metrics)), dict(_figures(now.metrics))
     return Rebuilt(before, now, len(old), tuple(_differing(old, new)), tuple(_versions(before, now)))
 

@@ -24,13 +24,16 @@ from mailweir.models.training.again import Sources, read_options, read_sources, 
 from mailweir.models.training.corpus import FEEDBACK
 from mailweir.models.training.recipe import EMAIL as EMAIL_RECIPE
 from mailweir.models.training.recipe import TASK, Recipe
+from mailweir.models.training.start import Start
 from mailweir.models.training.tiny import TINY
 from mailweir.models.training.trm_fit import TrmTuning
+from mailweir.models.training.tuning import continued
 from mailweir.schemas.errors import DependencyError, InputError, RegistryError, SettingsError
 from mailweir.schemas.events import Correction, ModelRef, RetrainFinished, RetrainRequested
 from mailweir.schemas.taxonomy import installed_taxonomy
 from mailweir.services.runs.history import History
 from mailweir.services.telemetry import Metrics
+from mailweir.services.trainer.candidate import recipe_from
 from mailweir.services.trainer.champion import open_house
 from mailweir.services.trainer.find import find
 from mailweir.services.trainer.folder import held
@@ -127,6 +130,18 @@ def test_the_shipped_bundle_tells_its_recipe_and_its_refinement() -> None:
     manifest = read_manifest(shipped_bundle())
     assert recipe_of(manifest) == EMAIL_RECIPE
     assert read_options(TrmTuning, manifest.recipe["refine"]["options"], "x") == TrmTuning()
+
+
+def test_a_run_that_goes_on_from_weights_takes_gentle_steps_once() -> None:
+    """A champion that was gone on to already has a gentle recipe; a frozen one is made as it was."""
+    first, start = read_manifest(shipped_bundle()), Start("1.a", {})
+    gentle = recipe_from(first, start)
+    assert EMAIL_RECIPE.tuning is not None
+    assert gentle == replace(EMAIL_RECIPE, tuning=continued(EMAIL_RECIPE.tuning))
+    assert recipe_from(first, None) == EMAIL_RECIPE
+    again = first.model_copy(update={"recipe": {"options": asdict(gentle), "continued_from": "1.a"}})
+    assert recipe_from(again, start) == gentle
+    assert recipe_from(first.model_copy(update={"recipe": {"options": asdict(TINY)}}), start) == TINY
 
 
 def test_an_option_that_this_code_does_not_know_is_an_error() -> None:
