@@ -36,7 +36,6 @@ from mailweir.schemas.errors import InputError
 
 _STANDARD_MAILS = 512  # from which centre and spread are taken
 
-
 Judged = Callable[[Sequence[int]], tuple[Tensor, Tensor]]
 """Logits of heads and tags of a batch of rows."""
 
@@ -60,10 +59,9 @@ class Tuner:
         """
         torch.manual_seed(tuning.seed)
         self._machine = this_machine()
-        self.network: Network = Network(encoder, examples.questions, tags, tuning.adapters)
+        self.network: Network = Network(encoder, examples.questions, tags, tuning.adapters).to(self._machine.device)
         if start:
             resume_from(self.network, start)
-        self.network.to(self._machine.device)
         self._fresh = start is None
         self.history: list[Epoch] = []
         self._examples = examples
@@ -75,15 +73,15 @@ class Tuner:
         self._hidden = encoder.hidden
         self._lower = Shelf({}, encoder.hidden)
         self._weights = [w.to(self._machine.device) for w in label_weights(examples.questions, tuning.balance)]
-        parts = f"{identity(tuning)}{examples.fingerprint()}{encoder.fingerprint()}"
-        self._key = hashlib.sha256(f"{parts}{start.fingerprint() if start else ''}".encode()).hexdigest()
+        parts = identity(tuning), examples.fingerprint(), encoder.fingerprint(), start.fingerprint() if start else ""
+        self._key = hashlib.sha256("".join(map(str, parts)).encode()).hexdigest()
 
     def plan(self) -> Iterator[str]:
         """Lines about machine, memory and phases, before they are worked with."""
         yield f"{self._machine.line}; products of {16 if self._machine.short(self._tuning.bits) else 32} bits"
         kept, budget = self._kept_bytes / 1e9, self._machine.budget(self._tuning.memory_gb) / 1e9
-        where = "in memory" if self._fits else f"in a file in {self._room}"
-        yield f"vectors that are computed once: up to {kept:.2g} GB, kept {where} (budget {budget:.2g} GB)"
+        where = f"kept in {'memory' if self._fits else f'a file in {self._room}'}"
+        yield f"vectors that are computed once: up to {kept:.2g} GB, {where} (budget {budget:.2g} GB)"
         yield from plan(self._tuning)
 
     def fit(self, fitting: Mask, validating: Mask, score: Score, tell: Tell) -> Network:
@@ -257,8 +255,7 @@ class Tuner:
     def _groups(self, rows: NDArray[np.int64], epoch: int) -> Iterator[list[list[int]]]:
         """Batches whose gradients make one step."""
         left = self._batches(rows, epoch)
-        while group := list(islice(left, self._tuning.accumulate)):
-            yield group
+        return iter(lambda: list(islice(left, self._tuning.accumulate)), [])
 
     def _batches(self, rows: NDArray[np.int64], epoch: int) -> Iterator[list[int]]:
         """In an order that depends on seed and epoch alone; by default every row once."""
