@@ -200,6 +200,7 @@ def test_it_is_made_again_from_its_manifest_alone(done: Place, corpus: Path, tmp
     assert again.other_code == ()
 
 
+@pytest.mark.timeout(600)
 def test_kills_change_nothing(done: Place, tiny: Path, corpus: Path, tmp_path: Path) -> None:
     """Kill -9 in training, in the gate, and right after the champion changed: the same model, the same end, told once."""
     killed = place(tmp_path / "killed", tiny, corpus)
