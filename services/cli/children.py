@@ -6,18 +6,18 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 
-from mailweir.schemas.errors import SetupError
+from mailweir.schemas.errors import DependencyError, SetupError
 from mailweir.services.lifeline import end_with
 from mailweir.services.settings import Settings
 
-__all__ = ["WorkerProcess", "running_workers"]
+__all__ = ["WorkerProcess", "check_running", "running_workers"]
 
 _READY_S = 90.0  # a cold start loads libraries and the bundle from a slow disk
 _STOP_S = 15.0  # the batch in hand and leaving the groups
@@ -28,7 +28,7 @@ _LOG_LINES = 5  # of a worker that failed, to show
 class WorkerProcess:
     """One `mailweir worker`."""
 
-    stage: str
+    stage: str  # its agents, with blanks between
     process: asyncio.subprocess.Process
     log: Path  # its standard error
     metrics: str = ""  # URL, once it is ready
@@ -77,14 +77,19 @@ class WorkerProcess:
 
 @asynccontextmanager
 async def running_workers(
-    settings: Settings, stages: Sequence[str], folder: Path
+    settings: Settings, stages: Sequence[Sequence[str]], folder: Path, environment: Mapping[str, str] | None = None
 ) -> AsyncIterator[list[WorkerProcess]]:
-    """A worker process for each of `stages` on the Kafka of `settings`, ready; their logs are in `folder`."""
+    """A worker process for each of `stages` (its agents) on the Kafka of `settings`, ready; their logs are in `folder`.
+
+    `environment` holds settings beside those of the Kafka.
+    """
     async with AsyncExitStack() as undo:
         workers: list[WorkerProcess] = []
         undo.push_async_callback(_stop_all, workers)
-        for stage in stages:
-            workers.append(await _start(settings, stage, folder / f"worker-{stage}.log"))  # noqa: PERF401 - each is stopped
+        for number, agents in enumerate(stages):
+            again = f"-{same + 1}" if (same := [*stages[:number]].count(agents)) else ""
+            log = folder / f"worker-{'-'.join(agents)}{again}.log"
+            workers.append(await _start(settings, agents, log, environment or {}))
         await asyncio.gather(*(worker.wait_ready() for worker in workers))
         yield workers
 
@@ -93,20 +98,27 @@ async def _stop_all(workers: Sequence[WorkerProcess]) -> None:
     await asyncio.gather(*(worker.stop() for worker in workers))
 
 
-async def _start(settings: Settings, stage: str, log: Path) -> WorkerProcess:
-    environment = os.environ | {
+def check_running(workers: Sequence[WorkerProcess]) -> None:
+    """Raise `DependencyError` with the end of its log if one has ended."""
+    for worker in workers:
+        if worker.ended:
+            raise DependencyError(worker.failure().message)
+
+
+async def _start(settings: Settings, agents: Sequence[str], log: Path, environment: Mapping[str, str]) -> WorkerProcess:
+    kafka = {
         "MAILWEIR_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
         "MAILWEIR_KAFKA_SECURITY": settings.kafka_security,
         "MAILWEIR_INSTANCE": "",
     }
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "mailweir.services.cli", "worker", stage),
+            *(sys.executable, "-m", "mailweir.services.cli", "worker", *agents),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=output,
-            env=environment,
+            env={**os.environ, **kafka, **environment},
             start_new_session=True,  # Ctrl-C is ours; we stop the workers in order
             preexec_fn=end_with(os.getpid(), signal.SIGTERM),
         )
-    return WorkerProcess(stage, process, log)
+    return WorkerProcess(" ".join(agents), process, log)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from mailweir.schemas.errors import DependencyError
 from mailweir.schemas.events import DeadLetter, Decision
 from mailweir.schemas.topics import CLASSIFIED, DEAD
+from mailweir.services.cli.children import WorkerProcess, check_running
 from mailweir.services.cli.figures import scrape
 from mailweir.services.cli.opening import open_topic
 from mailweir.services.cli.output import file_size, plain
@@ -19,9 +19,6 @@ from mailweir.services.cli.rows import decision_cells, decision_rows, first_sent
 from mailweir.services.cli.sample_mails import Sample
 from mailweir.services.settings import Settings
 from mailweir.services.stream import Record
-
-if TYPE_CHECKING:
-    from mailweir.services.cli.children import WorkerProcess
 
 __all__ = ["DeadSample", "show_dead", "show_decisions", "show_detail", "show_figures"]
 
@@ -59,7 +56,7 @@ async def show_decisions(
             open_topic(settings, DEAD) as rejected,
         ):
             while len(decisions) + len(dead) < len(mails):
-                _check(workers)
+                check_running(workers)
                 for decision in [Decision.decode(record.value) for record in await decided.pull(_PULL_MS)]:
                     name = ids[decision.email_id]
                     cells = {"mail": name.rpartition("/")[2], **decision_cells(decision)}
@@ -119,12 +116,6 @@ async def show_figures(to: Console, workers: Sequence[WorkerProcess]) -> None:
             f"  {done:.0f} published, {rejected:.0f} rejected; {size:.0f} mails a batch; {step} {mean_ms:.1f} ms a mail",
             soft_wrap=True,
         )
-
-
-def _check(workers: Sequence[WorkerProcess]) -> None:
-    for worker in workers:
-        if worker.ended:
-            raise DependencyError(worker.failure().message)
 
 
 def _dead(record: Record, names: Mapping[bytes, str]) -> DeadSample:

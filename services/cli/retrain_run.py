@@ -91,9 +91,10 @@ def _end(settings: Settings, wanted: str | None) -> RetrainFinished:
 
 @contextmanager
 def shown(title: str) -> Iterator[Tell]:
-    """Bars on standard error, a line for each step where nobody looks; what is told goes above them."""
+    """Below the title bars on standard error, a line for each step where nobody looks; what is told goes above them."""
     screen = console(errors=True)
-    screen.print(title, markup=False)
+    if title:
+        screen.print(title, markup=False)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(
         *columns, console=screen, disable=not screen.is_terminal, redirect_stdout=not sys.stdout.isatty()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -59,7 +60,7 @@ def _lines_until(process: subprocess.Popen[str], word: str) -> Iterator[str]:
 
 
 def test_the_demo_shows_every_mail_and_ends_well(tmp_path: Path) -> None:
-    """Each sample has its row, each poison mail its cause; then metrics, and nothing is left but the logs it named."""
+    """Each sample has its row, each poison mail its cause; then metrics and the loop, and nothing is left but the logs it named."""
     done = mailweir("demo", seconds=280, metrics_port="0")
     assert done.code == 0, done.err
     mails = samples()
@@ -74,7 +75,9 @@ def test_the_demo_shows_every_mail_and_ends_well(tmp_path: Path) -> None:
     assert done.out.count("/metrics") == 2
     [logs] = tmp_path.iterdir()
     assert str(logs) in done.out
-    assert sorted(path.name for path in logs.iterdir()) == ["worker-classify.log", "worker-ingest.log"]
+    assert sorted(path.name for path in logs.iterdir()) == ["loop", "worker-classify.log", "worker-ingest.log"]
+    assert re.search(r"^Run +promoted: .* passed the gate", done.out, re.MULTILINE)
+    assert re.search(r"^Rollback +300 mails .* are decided again", done.out, re.MULTILINE)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -9)])
