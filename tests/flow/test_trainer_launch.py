@@ -136,8 +136,8 @@ async def test_void_requests_and_runs_that_ended_are_passed_over() -> None:
         await until(lambda: host.stream.readers[0].progress.assigned)
         later = request(4, 0)
         bus.write(record(later))
-        await until(lambda: len(starts()) == 2)
-    assert starts() == [current.run_id, later.run_id]
+        await until(lambda: len(starts()) >= 2)
+    assert list(dict.fromkeys(starts())) == [current.run_id, later.run_id]  # a second try may have begun already
 
 
 async def test_a_crash_is_tried_once_more_and_then_told_with_its_last_error() -> None:

@@ -18,7 +18,7 @@ from command import Ran, mailweir, running
 
 from mailweir.schemas.events import JSON_MAIL, Decision, RawEmail
 from mailweir.schemas.headers import header
-from mailweir.schemas.topics import MAX_MAIL_BYTES, RAW
+from mailweir.schemas.topics import MAX_MAIL_BYTES, RAW, TOPICS
 from mailweir.services.broker import KafkaCluster
 from mailweir.services.cli.sample_mails import FOLDER
 from mailweir.services.settings import Settings
@@ -66,12 +66,12 @@ def test_topics_are_compared_created_and_listed(place: dict[str, str]) -> None:
     before = mailweir("topics", "check", **place)
     assert before.code == 1
     assert f"{place['topic_prefix']}.raw: topic is missing, expected present" in before.out
-    assert [row["exists"] for row in mailweir("topics", "list", "--json", **place).rows()] == [False] * 8
+    assert [row["exists"] for row in mailweir("topics", "list", "--json", **place).rows()] == [False] * len(TOPICS)
     created = mailweir("topics", "apply", **place)
-    assert (created.code, len(created.out.splitlines())) == (0, 8)
+    assert (created.code, len(created.out.splitlines())) == (0, len(TOPICS))
     assert "nothing to do" in mailweir("topics", "apply", **place).out
     assert mailweir("topics", "check", "--json", **place).rows() == []
-    assert [row["exists"] for row in mailweir("topics", "list", "--json", **place).rows()] == [True] * 8
+    assert [row["exists"] for row in mailweir("topics", "list", "--json", **place).rows()] == [True] * len(TOPICS)
 
 
 @pytest.mark.parametrize(

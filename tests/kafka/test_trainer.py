@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from pathlib import Path
 
@@ -57,6 +58,7 @@ async def test_killed_and_started_again_it_tells_one_end(tmp_path: Path, broker:
     await sink.stop()
     with running("retrain", "run", "--latest", **where) as process:
         _wait_for(tmp_path / "runs" / request.run_id / "admission.json")
+        process.send_signal(signal.SIGSTOP)  # else it may be done before the other one has begun
         held = mailweir("retrain", "run", "--latest", **where)
         assert (held.code, "another process" in held.err) == (3, True)
         process.kill()
