@@ -15,7 +15,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 # What mypy and import-linter see: the namespace as folders.
 TREE   := build/tree
 
-.PHONY: help setup demo up test check kafka kill-test bench train clean tools
+.PHONY: help setup demo up test check kafka kill-test bench train dashboards clean tools
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -36,6 +36,7 @@ check: setup $(TREE) ## ruff, mypy --strict, import-linter
 	@$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	MYPYPATH=$(TREE) $(BIN)/mypy -p mailweir.schemas -p mailweir.models -p mailweir.services
+	MYPYPATH=deploy $(BIN)/mypy -p grafana
 	PYTHONPATH=$(TREE) $(BIN)/lint-imports --no-cache
 
 kafka: $(VENV)/.packages $(VENV)/.kafka ## a Kafka broker for development on port 9092, data in build/kafka
@@ -50,6 +51,9 @@ bench: setup ## figures of the README: mails per second, CPU per stage
 train: setup ## train the email bundle anew into build/bundle; PUBLIC=DIR: with public mail, as the one that ships
 	@$(BIN)/mailweir train --out build/bundle $(if $(PUBLIC),--public '$(PUBLIC)')
 	$(BIN)/mailweir train --trm build/bundle --out build/bundle
+
+dashboards: setup ## write deploy/grafana/dashboards anew from their generator
+	@PYTHONPATH=deploy $(PY) -m grafana
 
 clean: ## everything that was made here
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
