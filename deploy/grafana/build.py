@@ -7,10 +7,15 @@ from pathlib import Path
 
 from grafana_foundation_sdk.builders import dashboard as grafana
 from grafana_foundation_sdk.builders import heatmap, prometheus, stat, table, timeseries
-from grafana_foundation_sdk.builders.common import ReduceDataOptions, VizLegendOptions
+from grafana_foundation_sdk.builders.common import ReduceDataOptions, ScaleDistributionConfig, VizLegendOptions
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard as model
-from grafana_foundation_sdk.models.common import LegendDisplayMode, LegendPlacement
+from grafana_foundation_sdk.models.common import (
+    FieldTextAlignment,
+    LegendDisplayMode,
+    LegendPlacement,
+    ScaleDistribution,
+)
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from grafana.fields import SOURCE, variables
@@ -81,9 +86,10 @@ def _shape(panel: Panel) -> AnyPanel:
     if panel.kind == "number":
         return stat.Panel().reduce_options(ReduceDataOptions().calcs(["lastNotNull"]))
     if panel.kind == "heat":
-        return heatmap.Panel()
+        return heatmap.Panel().scale_distribution(ScaleDistributionConfig().type(ScaleDistribution.LINEAR))
     if panel.kind == "list":
-        return table.Panel()
+        only = model.DataTransformerConfig(id_val="organize", options={"excludeByName": {"Time": True}})
+        return table.Panel().align(FieldTextAlignment.AUTO).inspect(False).with_transformation(only)  # noqa: FBT003 - as above
     legend = VizLegendOptions().display_mode(LegendDisplayMode.LIST).placement(LegendPlacement.BOTTOM).show_legend(True)  # noqa: FBT003 - as above
     return timeseries.Panel().legend(legend).fill_opacity(10)
 
