@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from mailweir.schemas.errors import AgentEnded, DependencyError, OutputTooLarge, RecordError, WriteRefused
+from mailweir.schemas.errors import AgentEnded, DependencyError, OutputTooLarge, RecordError, Unexpected, WriteRefused
 from mailweir.schemas.events import Event
 from mailweir.schemas.ids import trace_id
 from mailweir.schemas.topics import Topic
@@ -56,6 +56,10 @@ class Publisher:
         self._breaker = breaker
         self._metrics = metrics
         self._backoff = backoff
+        self._age = metrics.mail_age.labels(writer.stage)
+        metrics.mails.labels(writer.stage, "published")  # a counter that begins at 1 shows no increase
+        metrics.mails.labels(writer.stage, "rejected")
+        metrics.rejects.labels(writer.stage, Unexpected.code)
 
     async def publish(self, batch: Batch, topic: Topic, results: Sequence[Result]) -> None:
         """Write one result per record of the batch and wait for the confirmation; what is kept elsewhere writes nothing."""
@@ -120,6 +124,7 @@ class Publisher:
         stage = self._writer.stage
         good = "kept" if isinstance(result, Kept) else "published"
         self._metrics.mails.labels(stage, "rejected" if code else good).inc()
+        self._age.observe(max(time.time() - record.timestamp_ms / 1_000, 0.0))
         email = subject_of(record, result)
         context = record.log_context() | {
             "stage": stage,

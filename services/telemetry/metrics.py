@@ -200,7 +200,7 @@ class Metrics:
         for outcome in ("done", "failed"):
             self.rollbacks.labels(outcome)
         self.disagreement = Gauge(
-            "mailweir_champion_disagreement",
+            "mailweir_champion_disagreement_ratio",
             "Share of people's verdicts in the window that are against a champion on trial; NaN where too few say anything.",
             registry=on,
         )
@@ -210,6 +210,13 @@ class Metrics:
         on = self.registry
         self.batch_mails = Histogram(
             "mailweir_batch_mails", "Records in a batch.", ["stage"], buckets=_MAILS, registry=on
+        )
+        self.mail_age = Histogram(
+            "mailweir_mail_age_seconds",
+            "Age of a record when a stage had finished it, from its time stamp on the stage's topic.",
+            ["stage"],
+            buckets=_SECONDS,
+            registry=on,
         )
         self.batch_oldest = Histogram(
             "mailweir_batch_oldest_seconds",

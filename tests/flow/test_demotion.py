@@ -75,7 +75,7 @@ async def test_disagreement_brings_the_version_before_back(tmp_path: Path, tiny:
     async with watched(bus, registry) as host, watched(bus, registry):
         await until(lambda: champion(registry) == "1.a")
         await until(judged(host))
-        assert host.metrics.registry.get_sample_value("mailweir_champion_disagreement") != 0.6
+        assert host.metrics.registry.get_sample_value("mailweir_champion_disagreement_ratio") != 0.6
     made = registry.history("email")[-1]
     assert len(registry.history("email")) == 4
     assert (made.action, made.by, made.model.version) == ("rolled_back", "policy", "1.a")
@@ -129,7 +129,7 @@ async def test_it_never_goes_back_to_what_is_broken(
     async with watched(bus, registry) as host:
         await until(lambda: rollbacks(host, "failed") >= 2)
         assert champion(registry) == "1.b"
-        assert host.metrics.registry.get_sample_value("mailweir_champion_disagreement") == 0.6
+        assert host.metrics.registry.get_sample_value("mailweir_champion_disagreement_ratio") == 0.6
         model.write_bytes(right)
         await until(lambda: rollbacks(host, "done") == 1)
     assert champion(registry) == "1.a"
