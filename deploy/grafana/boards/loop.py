@@ -148,7 +148,7 @@ _TRIAL = Row(
             "Disagreement with the champion on trial",
             "percentunit",
             "Share of people's verdicts against it, within the window of the trial. No value: too few say anything.",
-            (Query("max(mailweir_champion_disagreement{$S})"),),
+            (Query("max(mailweir_champion_disagreement_ratio{$S})"),),
             width=12,
         ),
         Panel(

@@ -10,6 +10,24 @@ _REJECTED = 'sum(rate(mailweir_mails_total{$S, outcome="rejected"}[$__rate_inter
 _DONE = "sum(rate(mailweir_mails_total{$S}[$__rate_interval]))"
 _DECIDED = "sum(rate(mailweir_decisions_total{$S}[$__rate_interval]))"
 
+_ENDS = '{$S, stage=~"ingest|classify"'
+
+
+def _late(over: str) -> Query:
+    """How many times faster than 30 days allow: 1 % of mails may take longer than 5 s."""
+    intime = f'sum by (stage) (rate(mailweir_mail_age_seconds_bucket{_ENDS}, le="5.0"}}[{over}]))'
+    every = f"sum by (stage) (rate(mailweir_mail_age_seconds_count{_ENDS}}}[{over}]))"
+    return Query(f"(1 - {ratio(intime, every)}) / 0.01", f"{{{{stage}}}} {over}")
+
+
+def _lost(over: str) -> Query:
+    """How many times faster than 30 days allow: one mail of ten thousand may be gone unread or failed by a defect."""
+    gone = f"sum by (stage) (rate(mailweir_missing_offsets_total{{$S}}[{over}]))"
+    failed = f'sum by (stage) (rate(mailweir_rejects_total{{$S, code="unexpected"}}[{over}]))'
+    done = f"sum by (stage) (rate(mailweir_mails_total{{$S}}[{over}]))"
+    return Query(f"({gone} + {failed}) / ({gone} + {done} > 0) / 0.0001", f"{{{{stage}}}} {over}")
+
+
 _HEALTH = Row(
     "Is it healthy?",
     (
@@ -76,6 +94,44 @@ _LATE = Row(
     ),
 )
 
+_OBJECTIVES = Row(
+    "Do we keep our word?",
+    (
+        Panel(
+            "Latency budget, fast",
+            "none",
+            "Times the pace at which 30 days of budget are used up: 99 % within 5 s. It pages from 14.4 for an hour, 6 for six.",
+            (_late("1h"), _late("6h")),
+            width=6,
+            red_from=14.4,
+        ),
+        Panel(
+            "Latency budget, slow",
+            "none",
+            "The same over longer: a ticket from 3 for a day, 1 for three.",
+            (_late("1d"), _late("3d")),
+            width=6,
+            red_from=3,
+        ),
+        Panel(
+            "Loss budget, fast",
+            "none",
+            "Times the pace that 30 days allow: 99.99 % neither gone unread nor failed by a defect of ours.",
+            (_lost("1h"), _lost("6h")),
+            width=6,
+            red_from=14.4,
+        ),
+        Panel(
+            "Loss budget, slow",
+            "none",
+            "The same over longer: a ticket from 3 for a day, 1 for three.",
+            (_lost("1d"), _lost("3d")),
+            width=6,
+            red_from=3,
+        ),
+    ),
+)
+
 _DECISIONS = Row(
     "What are we deciding?",
     (
@@ -119,5 +175,5 @@ BOARD = Board(
     "overview",
     "Overview",
     "Is it healthy, how late are we, what are we deciding.",
-    (_HEALTH, _LATE, _DECISIONS),
+    (_HEALTH, _LATE, _OBJECTIVES, _DECISIONS),
 )
