@@ -189,5 +189,7 @@ def test_what_provisioning_names_is_there() -> None:
     sources = yaml.safe_load((provisioning / "datasources/prometheus.yaml").read_text(encoding="utf-8"))
     [source] = sources["datasources"]
     assert (source["type"], source["isDefault"], source["editable"]) == ("prometheus", True, False)
+    scraped = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yaml").read_text(encoding="utf-8"))
+    assert source["jsonData"]["timeInterval"] == scraped["global"]["scrape_interval"]  # Grafana's rate interval is four
     [provider] = yaml.safe_load((provisioning / "dashboards/mailweir.yaml").read_text(encoding="utf-8"))["providers"]
     assert (provider["type"], provider["allowUiUpdates"]) == ("file", False)
