@@ -177,3 +177,20 @@ async def test_an_address_of_another_machine_is_a_wrong_setting() -> None:
     with pytest.raises(SettingsError, match=r"cannot listen on 192\.0\.2\.1:0: .*MAILWEIR_METRICS_HOST"):
         async with running(memory_bus(), _handle, metrics_host="192.0.2.1"):
             pass
+
+
+async def test_other_mail_makes_no_new_series() -> None:
+    """From mailboxes and people that were never seen: the same series, higher counts."""
+    bus = memory_bus()
+    seen: list[set[tuple[str, frozenset[str]]]] = []
+    async with running(bus, _handle) as host:
+        for round_ in range(2):
+            for number in range(30):
+                bus.write(raw(3 if number == 0 else 1_000 * round_ + number + 10, mailbox=f"box{round_}{number}"))
+            came = 30 * (round_ + 1)
+            await until(lambda came=came: len(bus.records("mail.parsed")) + len(bus.records("mail.dead")) == came)  # type: ignore[misc]
+            await until(lambda: host.stream.readers[0].progress.behind == 0)
+            samples = [sample for family in host.metrics.registry.collect() for sample in family.samples]
+            seen.append({(sample.name, frozenset(sample.labels.values())) for sample in samples})
+    assert seen[0] == seen[1]
+    assert ("mailweir_mail_age_seconds_count", frozenset(["ingest"])) in seen[0]
