@@ -118,8 +118,11 @@ def drift(before: ShardCounts, recent: ShardCounts, limits: Limits) -> Finding:
     return Finding("drift", met=True, text=figures)
 
 
-def beyond_chance(before: Tally, recent: Tally) -> bool:
-    """Whether the share called wrong has grown by more than chance (two proportions, one-sided, 95 %)."""
+def beyond_chance(before: Tally, recent: Tally, z: float = _Z, alike: float = 1.0) -> bool:
+    """Whether the share called wrong has grown by more than chance (two proportions, one-sided, by default at 95 %).
+
+    `alike`: so many verdicts at a time are one in truth, as several heads of one mail may be.
+    """
     share = (before + recent).wrong_share
     spread = math.sqrt(share * (1 - share) * (1 / before.said + 1 / recent.said))
-    return recent.wrong_share - before.wrong_share > _Z * spread
+    return recent.wrong_share - before.wrong_share > z * spread * math.sqrt(alike)

@@ -91,6 +91,15 @@ def test_what_the_champion_learned_from_is_learned_from_again_and_never_held_bac
     assert len(found.rows) == 200
 
 
+def test_the_very_text_of_what_the_champion_learned_from_is_never_held_back() -> None:
+    """A newsletter that comes again, to another mailbox: the champion would know the answer, and the candidate be kept from it."""
+    rows = [said(number) for number in range(200)]
+    twin = said(0, feedback_id="e" * 64, email_id="c" * 64, person="q", offset=900, given_at=said(199).given_at)
+    found = lesson([*rows, twin], [f"feedback-{rows[0].feedback_id}"])
+    assert rows[0].body not in {row.body for row in found.fresh}
+    assert [row.body for row in found.rows].count(rows[0].body) == 2
+
+
 def test_every_word_about_a_held_back_mail_and_its_very_text_stay_out_of_the_lesson() -> None:
     """Another person's word on another head, and the same text as another mail, would tell the answer."""
     rows = [said(number) for number in range(160)]
