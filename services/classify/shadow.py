@@ -19,6 +19,7 @@ from mailweir.services.classify.thread import Thread
 from mailweir.services.classify.tries import Tries
 from mailweir.services.settings import Settings
 from mailweir.services.stream import Outgoing, Record, Sink
+from mailweir.services.stream.letters import FRAMING
 from mailweir.services.telemetry import Metrics, logger
 
 __all__ = ["ShadowScorer", "in_sample"]
@@ -26,7 +27,6 @@ __all__ = ["ShadowScorer", "in_sample"]
 log = logger(__name__)
 
 _WAITING = 64  # mails of the sample; what comes while so many wait is dropped
-_FRAMING = 1_024  # of a record batch, as the stream counts it
 
 
 def in_sample(email_id: str, share: float) -> bool:
@@ -108,7 +108,7 @@ class ShadowScorer(Part):
         email = decision.email_id
         trace = child_traceparent(record.trace or trace_id(email), "shadow", email)
         made = Outgoing(self._topic, email.encode(), decision.encode(), event_headers(decision, "classify", trace))
-        if made.size + _FRAMING > SHADOW.max_record_bytes:
+        if made.size + FRAMING > SHADOW.max_record_bytes:
             raise OutputTooLarge(f"{made.size} bytes, {self._topic} takes {SHADOW.max_record_bytes}", size=made.size)
         return made
 
