@@ -9,9 +9,9 @@ from datetime import timedelta
 from mailweir.services.retrain.counts import ShardCounts, Tally
 from mailweir.services.settings import Settings
 
-__all__ = ["Finding", "Limits", "beyond_chance", "drift", "enough_labels", "fast_burn", "weak_class"]
+__all__ = ["SHORT", "Finding", "Limits", "beyond_chance", "drift", "enough_labels", "fast_burn", "weak_class"]
 
-_SHORT = 12  # the long window is so many short ones: the SRE workbook's choice (chapter 5, multiwindow alerts)
+SHORT = 12  # the long window is so many short ones: the SRE workbook's choice (chapter 5, multiwindow alerts)
 _Z = 1.645  # one-sided 95 %: the fall of accuracy must not be chance
 
 
@@ -33,7 +33,7 @@ class Limits:
     @property
     def short_window(self) -> timedelta:
         """Of the burn rate: it ends an alarm soon after the errors end."""
-        return self.long_window / _SHORT
+        return self.long_window / SHORT
 
     @classmethod
     def of(cls, settings: Settings) -> Limits:

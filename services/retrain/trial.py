@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mailweir.services.retrain.counts import Said, ShardCounts
-from mailweir.services.retrain.rules import Finding, beyond_chance
+from mailweir.services.retrain.rules import SHORT, Finding, beyond_chance
 from mailweir.services.settings import Settings
 
 __all__ = ["Trial", "TrialLimits", "judge_trial"]
 
-_SHORT = 12  # the long window is so many short ones, as for the policy of runs
 # A trial is looked at again and again for a week, and ends at the first look that is met: at 95 % of one look 30 of 40 champions
 # as good as the one before were demoted, and 32 of 40 where a word judges five heads of a mail (tests/bench/trial_noise.py).
 _Z = 3.0
@@ -72,7 +71,7 @@ def judge_trial(trial: Trial, limits: TrialLimits) -> Finding:
     """Met: demote. Disagreement burns its budget in both windows, and is beyond chance more than with the version before."""
     if trial.now - trial.since > limits.length:
         return Finding("trial_over", met=False, text=f"promoted more than {limits.length} ago")
-    long, short = trial.recent(limits.window), trial.recent(limits.window / _SHORT)
+    long, short = trial.recent(limits.window), trial.recent(limits.window / SHORT)
     if too_few := _too_few(long, short, limits):
         return too_few
     burns = [said.heads.wrong_share / limits.error_budget for said in (long, short)]
@@ -87,7 +86,7 @@ def judge_trial(trial: Trial, limits: TrialLimits) -> Finding:
 
 def _too_few(long: Said, short: Said, limits: TrialLimits) -> Finding | None:
     """The short window only tells that it still goes on: its share of the time is its share of the verdicts."""
-    lately = math.ceil(limits.min_verdicts / _SHORT)
+    lately = math.ceil(limits.min_verdicts / SHORT)
     if long.heads.said < limits.min_verdicts or short.heads.said < lately:
         told = f"{long.heads.said} verdicts in the window, {short.heads.said} in its last twelfth"
         return Finding("trial_few_verdicts", met=False, text=f"{told}: below {limits.min_verdicts} and {lately}")
