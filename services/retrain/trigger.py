@@ -60,6 +60,11 @@ class Trigger(Part):
         """Disconnect."""
         await asyncio.gather(self._sink.stop(), self._reader.stop())
 
+    async def crash(self, reason: BaseException) -> None:
+        """A defect of ours: the worker must stop; it would go on ready, and do nothing."""
+        self._host.stop_because(reason)
+        await super().crash(reason)
+
     async def consider(self) -> Verdict:
         """Judge now. A run that is called for is asked for before this returns.
 

@@ -64,6 +64,11 @@ class Launcher(Part):
             await self._child.stop(self._host.settings.trainer_grace_seconds)
         await asyncio.gather(self._sink.stop(), self._reader.stop())
 
+    async def crash(self, reason: BaseException) -> None:
+        """A defect of ours: the worker must stop; it would go on ready, and do nothing."""
+        self._host.stop_because(reason)
+        await super().crash(reason)
+
     def wake(self) -> None:
         """Something is new on the topic."""
         self._news.set()
