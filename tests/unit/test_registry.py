@@ -13,6 +13,7 @@ from bundles import promote, stocked, version_of
 
 from mailweir.models.registry import Registry
 from mailweir.models.registry.durable import locked
+from mailweir.models.registry.pointer import demoted_versions
 from mailweir.models.runtime.integrity import MANIFEST
 from mailweir.schemas.errors import BundleError, ChampionChanged, RegistryError
 from mailweir.schemas.events import ModelRef
@@ -195,6 +196,17 @@ def test_a_rollback_goes_back_one_champion_each_time(tmp_path: Path, tiny: Path)
     promote(registry, "1.c")
     assert registry.rollback("email", expected="1.c", cause="no", by="bob").model.version == "1.a"
     assert [version for *_, version in _versions(registry)] == ["1.a", "1.b", "1.c", "1.b", "1.a", "1.c", "1.a"]
+
+
+def test_a_demoted_version_is_one_until_somebody_promotes_it(tmp_path: Path, tiny: Path) -> None:
+    """The loop leaves it alone, a person may decide otherwise."""
+    registry = stocked(tmp_path, tiny, "1.a", "1.b")
+    for version in ("1.a", "1.b"):
+        promote(registry, version)
+    registry.rollback("email", expected="1.b", cause="spam got through", by="bob")
+    assert demoted_versions(registry.history("email")) == {"1.b"}
+    promote(registry, "1.b")
+    assert demoted_versions(registry.history("email")) == frozenset()
 
 
 def test_a_broken_version_becomes_no_champion(tmp_path: Path, tiny: Path) -> None:
