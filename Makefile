@@ -29,7 +29,8 @@ up: $(VENV)/.packages $(VENV)/.kafka ## the demo, and everything stays up until 
 	@$(BIN)/mailweir demo --keep
 
 test: setup ## all tests but the long ones
-	@# two at a time, a file to one process: tests of one file share brokers; most of a test's time is waiting for Kafka
+	@command -v promtool >/dev/null || { echo "missing: Prometheus. Install it: apt-get install prometheus" >&2; exit 2; }
+	# two at a time, a file to one process: tests of one file share brokers; most of a test's time is waiting for Kafka
 	$(PY) -m pytest -m "not slow and not bench" -n 2 --dist loadfile --no-loadscope-reorder
 
 check: setup $(TREE) ## ruff, mypy --strict, import-linter
