@@ -49,9 +49,10 @@ def test_what_cannot_be_said_is_refused() -> None:
     [
         (["--head", "category=wrok"], "category has no label 'wrok'"),
         (["--withdraws", "xyz"], "--withdraws has a value that cannot be"),
-        (["--person", ""], "--person has a value that cannot be"),
-        (["--at", "three"], "three is no PARTITION:OFFSET"),
-        (["--origin", "guess"], "--origin is human, rule or implicit"),
+        ([], "nothing is said: give --head HEAD=LABEL"),
+        (["--head", "category", "--person", ""], "--person has a value that cannot be"),
+        (["--head", "category", "--at", "three"], "three is no PARTITION:OFFSET"),
+        (["--head", "category", "--origin", "guess"], "--origin is human, rule or implicit"),
         (["--head", "category"], f"Kafka at {NOWHERE}"),
     ],
 )
