@@ -71,7 +71,9 @@ def test_a_file_that_is_no_decision_is_named(tmp_path: Path) -> None:
     """Missing, or something else."""
     (tmp_path / "x.json").write_text("{}")
     for name, message in (("none.json", "No such file"), ("x.json", "not a Decision")):
-        done = mailweir("feedback", "send", tmp_path / name, "--person", "u-1", kafka_bootstrap=NOWHERE)
+        done = mailweir(
+            "feedback", "send", tmp_path / name, "--person", "u-1", "--head", "category", kafka_bootstrap=NOWHERE
+        )
         assert done.code == 2
         assert f"{tmp_path / name}: " in done.err
         assert message in done.err
