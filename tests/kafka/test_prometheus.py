@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 from alerting import PLACE, rules
+from bundles import promote, stocked
 from factories import settings, until
 from fleet import mail
 
@@ -47,8 +48,9 @@ STAGED = {
     "head_version:mailweir_expected_right:ratio_increase7d",
     "MailweirDeadLetterRatio",
     "MailweirSwapFailed",
+    "MailweirShadowLoadFailed",
 }
-"""What mail on its way, some of it rubbish, and a registry whose champion cannot be loaded make visible."""
+"""What mail on its way, some of it rubbish, and a registry whose pointers cannot be read make visible."""
 
 
 class Prometheus:
@@ -105,7 +107,7 @@ async def _worker(known: Settings) -> Host:
 async def _seen(prometheus: Prometheus, expression: str) -> None:
     """Until it returns something; Prometheus may still be starting."""
     async with asyncio.timeout(60):
-        while not await asyncio.to_thread(_returns, prometheus, expression):
+        while not await asyncio.to_thread(_returns, prometheus, expression):  # noqa: ASYNC110 - the other process has no event
             await asyncio.sleep(0.1)
 
 
@@ -129,9 +131,17 @@ async def _send(known: Settings) -> None:
 async def test_every_rule_evaluates_and_what_is_staged_returns_data(
     tmp_path: Path, kafka: KafkaCluster, tiny: Path
 ) -> None:
-    """Under some mails and with a swap that fails: no rule is in error, and those about it are not empty."""
+    """Under some mails and with a registry that cannot be read: no rule is in error, and those about it are not empty."""
+    registry = stocked(tmp_path, tiny, "1.a")
+    promote(registry, "1.a")
     prefix = f"t{uuid.uuid4().hex[:8]}"
-    known = settings(kafka_bootstrap=kafka.bootstrap, topic_prefix=prefix, group_prefix=prefix, bundle=tiny)
+    known = settings(
+        kafka_bootstrap=kafka.bootstrap,
+        registry_poll_ms=200,
+        topic_prefix=prefix,
+        group_prefix=prefix,
+        registry=registry.root,
+    )
     await apply(known, partitions=1)
     host = await _worker(known)
     try:
@@ -140,7 +150,8 @@ async def test_every_rule_evaluates_and_what_is_staged_returns_data(
             for wave in (1, 2):  # a series that is new has no increase before its second value
                 await _send(known)
                 await _seen(prometheus, f"{DECIDED} == {wave * MAILS}")
-            host.metrics.swap_failures.labels("bundle").inc()
+            for pointer in ("champion.json", "shadow.json"):
+                (registry.root / "email" / pointer).write_text("{}", encoding="utf-8")
             for rule in rules():
                 await _judge(prometheus, rule)
             await _seen(prometheus, "stage:mailweir_mails:rate5m > 0")
