@@ -10,9 +10,9 @@ import sys
 from lessons import lenient, no_page
 from pydantic import TypeAdapter
 
+from mailweir.models.training.gate import page
 from mailweir.schemas.events import RetrainRequested, ShardClosed
 from mailweir.services.settings import Settings
-from mailweir.services.trainer import judge
 from mailweir.services.trainer.carry import run_once
 from mailweir.services.trainer.progress import Progress
 
@@ -26,7 +26,7 @@ def main() -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     closed = TypeAdapter(tuple[ShardClosed, ...]).validate_json(shards)
-    judge.write_page = no_page
+    page.write_page = no_page
     run_once(Settings.model_validate_json(known), RetrainRequested.decode(request.encode()), closed, tell, lenient())
 
 

@@ -40,7 +40,7 @@ def said(version: str, verdicts: int, wrong: int, at: datetime, people: int = 5)
     """A shard of verdicts on one version, given in one minute."""
     minute = at.replace(second=0, microsecond=0)
     names = frozenset(f"p{number}" for number in range(people))
-    return ShardCounts(versions={(version, minute): Said(Tally(verdicts - wrong, wrong), names)})
+    return ShardCounts(versions={(version, minute): Said(Tally(verdicts - wrong, wrong), names, verdicts)})
 
 
 def shard(number: int, human: int = 10, wrong: int = 0, taxonomy: TaxonomyRef = EMAIL) -> ShardClosed:

@@ -14,7 +14,7 @@ Numbers = NDArray[np.float64]
 Decided = Callable[[Floats], NDArray[np.bool_]]
 """From (mails, all labels side by side) logits to which labels are given."""
 
-_MIXED = 2048  # tokens: padded groups of very unequal mails
+MIXED = 2048  # tokens: padded groups of very unequal mails
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,8 @@ def invariance(graph: Graph, mails: Sequence[Ids], heads: Sequence[str], decided
     alone = _logits(graph, mails, heads, budget=1)
     longest = max(mails, key=len)
     others = (
-        _logits(graph, mails, heads, budget=_MIXED),
-        _logits(graph, mails[::-1], heads, budget=_MIXED)[::-1],
+        _logits(graph, mails, heads, budget=MIXED),
+        _logits(graph, mails[::-1], heads, budget=MIXED)[::-1],
         np.concatenate([_beside(graph, mail, longest, heads) for mail in mails]),
     )
     largest = max(float(np.abs(alone - other).max()) for other in others)

@@ -36,12 +36,16 @@ def read_champion(folder: Path) -> Promotion | None:
     """The promotion that made the champion of the model in `folder`; None before the first.
 
     Raises:
-        RegistryError: the pointer is there and cannot be read.
+        RegistryError: the pointer cannot be read, or is gone although the history tells of a champion: who starts now would serve
+            another bundle than who runs.
     """
     path = folder / CHAMPION
     try:
         return _entry(path.read_bytes())
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        if (folder / HISTORY).exists():
+            message = f"{path} is gone, and {HISTORY} tells of a champion: put its last line there"
+            raise RegistryError(message, path=str(path)) from error
         return None
     except OSError as error:
         raise RegistryError(f"{path} cannot be read: {error.strerror}", path=str(path)) from error

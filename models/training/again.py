@@ -97,7 +97,8 @@ def corpus_rows(taxonomy: str, corpus: Path | None = None) -> list[MailRow]:
     folder = corpus or FOLDER
     if not folder.exists():
         raise InputError(
-            f"{folder} is not there: MAILWEIR_TRAINER_CORPUS names the corpus to learn from", path=str(folder)
+            f"{folder} is not there: name the corpus to learn from, by --corpus or MAILWEIR_TRAINER_CORPUS",
+            path=str(folder),
         )
     return load_mails(folder) if taxonomy == "email" else tasks_as_mails(load_tasks(folder))
 

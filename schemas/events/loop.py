@@ -57,7 +57,9 @@ class RetrainRequested(Event):
 
     ce_type: ClassVar[str] = "mailweir.retrain_requested"
 
-    run_id: str
+    run_id: Sha256 = Field(
+        description="Follows from what is beaten, learned from and continued, and from the run before."
+    )
     shards: tuple[ShardRef, ...] = Field(description="What to learn from.")
     champion: ModelRef = Field(description="The model to beat.")
     taxonomy: TaxonomyRef

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
 
 from mailweir.models.runtime import POLICY_VERSION, Bundle, Scores, decide, entity_precision_of
 from mailweir.models.text import compose, find_entities
@@ -20,13 +18,13 @@ from mailweir.schemas.manifest import Manifest
 from mailweir.services.app import Part
 from mailweir.services.classify.rules import Rulebook, check_rules, covers, read_rules, ruled, ruled_alone
 from mailweir.services.classify.source import BundleSource, Served
+from mailweir.services.classify.thread import Thread
 from mailweir.services.telemetry import Metrics, logger
 
 __all__ = ["Decided", "Decider", "Mail", "decide_all", "decision_of", "id_under"]
 
 log = logger(__name__)
 
-R = TypeVar("R")
 _OPTIONAL_STEPS = ("rules", "linear")  # only where there are rules, or a tier before the encoder
 
 
@@ -61,7 +59,7 @@ class Decider(Part):
         self.idle.set()
         self._in_hand = 0  # batches
         # one thread: two batches at a time would only fight for the same cores
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._thread = Thread("model")
 
     async def on_start(self) -> None:
         """Load, verify and warm up: the champion of the registry, where there is one.
@@ -72,7 +70,7 @@ class Decider(Part):
             SettingsError: the rules cannot be used.
         """
         started = time.perf_counter()
-        served = await self._in_thread(self._first)
+        served = await self._thread.do(self._first)
         if self._rules_file is not None:
             self._rules = read_rules(self._rules_file, served.bundle.manifest)
             log.info("rules_loaded", rules=len(self._rules.rules), digest=self._rules.digest)
@@ -90,7 +88,7 @@ class Decider(Part):
 
     async def on_stop(self) -> None:
         """Let the thread go."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._thread.leave()
 
     @property
     def ready(self) -> bool:
@@ -163,7 +161,7 @@ class Decider(Part):
         self._in_hand += 1
         self.idle.clear()
         try:
-            return await self._in_thread(self._decide, mails)
+            return await self._thread.do(self._decide, mails)
         finally:
             self._in_hand -= 1
             if not self._in_hand:
@@ -188,9 +186,6 @@ class Decider(Part):
         for rule in decided.rules:
             self._metrics.rules.labels(rule).inc()
         return decision
-
-    async def _in_thread(self, call: Callable[..., R], *args: Any) -> R:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, call, *args)
 
     def _loaded(self) -> Served:
         if self._served is None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from collections.abc import Sequence
 
 from mailweir.models.registry import Shadow
 from mailweir.schemas.errors import MailweirError, OutputTooLarge, RecordError
@@ -17,18 +15,18 @@ from mailweir.services.app import Part
 from mailweir.services.classify.decide import Decider, decide_all
 from mailweir.services.classify.heap import trim
 from mailweir.services.classify.source import BundleSource, Served
+from mailweir.services.classify.thread import Thread
 from mailweir.services.classify.tries import Tries
 from mailweir.services.settings import Settings
 from mailweir.services.stream import Outgoing, Record, Sink
+from mailweir.services.stream.letters import FRAMING
 from mailweir.services.telemetry import Metrics, logger
 
 __all__ = ["ShadowScorer", "in_sample"]
 
 log = logger(__name__)
 
-R = TypeVar("R")
 _WAITING = 64  # mails of the sample; what comes while so many wait is dropped
-_FRAMING = 1_024  # of a record batch, as the stream counts it
 
 
 def in_sample(email_id: str, share: float) -> bool:
@@ -62,7 +60,7 @@ class ShadowScorer(Part):
         self._tries = Tries(self._poll_s)
         self._said: set[str] = set()  # codes of failures of this bundle that the log has
         self._queue: asyncio.Queue[tuple[Record, Email]] = asyncio.Queue(_WAITING)
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="shadow")
+        self._thread = Thread("shadow")
 
     async def on_start(self) -> None:
         """Begin to follow; the producer connects with the first decision, so that its trouble keeps no worker from starting."""
@@ -71,7 +69,7 @@ class ShadowScorer(Part):
 
     async def on_stop(self) -> None:
         """Drop what waits and let the thread go."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._thread.leave()
         await self._sink.stop()
 
     def offer(self, records: Sequence[Record], emails: Sequence[Email | RecordError]) -> None:
@@ -99,7 +97,7 @@ class ShadowScorer(Part):
         version = served.bundle.manifest.model.version
         try:
             mail = [(email, record.coordinates)]
-            [decided] = await self._in_thread(decide_all, served.bundle, self._decider.rules, mail)
+            [decided] = await self._thread.do(decide_all, served.bundle, self._decider.rules, mail)
             await self._sink.send([self._outgoing(record, decided.decision)])
             self._metrics.shadow_decisions.labels(version).inc()
         except Exception as error:  # noqa: BLE001 - whatever a candidate breaks on, mail goes on
@@ -110,7 +108,7 @@ class ShadowScorer(Part):
         email = decision.email_id
         trace = child_traceparent(record.trace or trace_id(email), "shadow", email)
         made = Outgoing(self._topic, email.encode(), decision.encode(), event_headers(decision, "classify", trace))
-        if made.size + _FRAMING > SHADOW.max_record_bytes:
+        if made.size + FRAMING > SHADOW.max_record_bytes:
             raise OutputTooLarge(f"{made.size} bytes, {self._topic} takes {SHADOW.max_record_bytes}", size=made.size)
         return made
 
@@ -131,7 +129,7 @@ class ShadowScorer(Part):
     async def _look(self) -> None:
         about = ""
         try:
-            pointer = await self._in_thread(self._source.shadow)
+            pointer = await self._thread.do(self._source.shadow)
             if pointer is None or pointer.manifest_sha256 == self._decider.serves:  # it has become the champion
                 await self._leave()
                 self._tries.forget()
@@ -146,7 +144,7 @@ class ShadowScorer(Part):
     async def _take(self, pointer: Shadow) -> None:
         if self._served is None or self._served.sha256 != pointer.manifest_sha256:
             await self._leave()  # before the next is loaded: one candidate in memory, not two
-            served = await self._in_thread(self._source.load, pointer, self._decider.bundle)
+            served = await self._thread.do(self._source.load, pointer, self._decider.bundle)
             self._decider.check(served)
             self._served = served
             self._said.clear()
@@ -165,7 +163,7 @@ class ShadowScorer(Part):
         self._metrics.shadow.remove(model.name, model.version)
         log.info("shadow_left", version=model.version)
         del served
-        await self._in_thread(trim)
+        await self._thread.do(trim)
 
     async def _give_up(self, about: str, error: Exception) -> None:
         """A pointer that cannot be read says nothing new: the candidate goes on. One that does not load is not there."""
@@ -174,6 +172,3 @@ class ShadowScorer(Part):
         if failure.new:
             pause = round(failure.pause_s, 1)
             log.error("shadow_not_loaded", code=failure.code, error=failure.message, next_try_s=pause)
-
-    async def _in_thread(self, call: Callable[..., R], *args: Any) -> R:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, call, *args)

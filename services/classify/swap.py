@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
 
 from mailweir.models.registry import Promotion
 from mailweir.services.app import Part
 from mailweir.services.classify.decide import Decider
 from mailweir.services.classify.heap import trim
 from mailweir.services.classify.source import BundleSource
+from mailweir.services.classify.thread import Thread
 from mailweir.services.classify.tries import Tries
 from mailweir.services.telemetry import Metrics, logger
 
 __all__ = ["Swapper"]
 
 log = logger(__name__)
-
-R = TypeVar("R")
 
 
 class Swapper(Part):
@@ -37,7 +32,7 @@ class Swapper(Part):
         self._poll_s = poll_ms / 1_000
         self._tries = Tries(self._poll_s)
         # not the model's thread: mail is decided while this one loads
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="swap")
+        self._thread = Thread("swap")
 
     async def on_start(self) -> None:
         """Begin to follow."""
@@ -45,7 +40,7 @@ class Swapper(Part):
 
     async def on_stop(self) -> None:
         """Let the thread go; what it loads is dropped."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._thread.leave()
 
     async def _follow(self) -> None:
         while not self.should_stop:
@@ -55,7 +50,7 @@ class Swapper(Part):
     async def _look(self) -> None:
         about = ""
         try:
-            champion = await self._in_thread(self._source.champion)
+            champion = await self._thread.do(self._source.champion)
             if champion is None or champion.manifest_sha256 == self._decider.serves:
                 self._tries.forget()
                 return
@@ -72,7 +67,7 @@ class Swapper(Part):
         kept = served = self._decider.kept(champion.manifest_sha256)
         if served is None:
             self._decider.forget_previous()  # two bundles in memory, not three
-            served = await self._in_thread(self._source.load, champion, self._decider.bundle)
+            served = await self._thread.do(self._source.load, champion, self._decider.bundle)
         self._decider.serve(served)
         self._metrics.swaps.inc()
         log.info(
@@ -84,7 +79,7 @@ class Swapper(Part):
             kept=kept is not None,
             seconds=round(time.perf_counter() - started, 3),
         )
-        await self._in_thread(trim)
+        await self._thread.do(trim)
 
     def _failed(self, about: str, error: Exception) -> None:
         failure = self._tries.failed(about, error)
@@ -92,6 +87,3 @@ class Swapper(Part):
         if failure.new:  # one line, however often it is tried
             serving, pause = self._decider.manifest.model.version, round(failure.pause_s, 1)
             log.error("swap_failed", code=failure.code, error=failure.message, serving=serving, next_try_s=pause)
-
-    async def _in_thread(self, call: Callable[..., R], *args: Any) -> R:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, call, *args)

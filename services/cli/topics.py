@@ -18,7 +18,8 @@ app = typer.Typer(help="Topics: create what is missing, compare a cluster with t
 
 Json = Annotated[bool, typer.Option("--json", help="One object a line, for scripts.")]
 Partitions = Annotated[
-    int | None, typer.Option(min=1, help="Of every topic, instead of the table's numbers.", show_default=False)
+    int | None,
+    typer.Option(min=1, help="Of every topic but those of one, instead of the table's numbers.", show_default=False),
 ]
 
 

@@ -39,7 +39,7 @@ from mailweir.services.cli.train_options import (
     check_track,
     check_without_compare,
 )
-from mailweir.services.cli.train_places import Places, rows_of
+from mailweir.services.cli.train_places import Places
 
 if TYPE_CHECKING:
     from mailweir.models.training.compare import Comparison
@@ -129,6 +129,7 @@ def _train(out: Path, recipe: Recipe, places: Places, trials: int) -> Manifest:
 
 def _refine(bundle: Path, out: Path, corpus: Path | None) -> Manifest:
     from mailweir.models.runtime.integrity import read_manifest
+    from mailweir.models.training.again import corpus_rows
     from mailweir.models.training.trm_bundle import refine_bundle
 
-    return refine_bundle(bundle, out, rows_of(read_manifest(bundle).taxonomy.name, corpus))
+    return refine_bundle(bundle, out, corpus_rows(read_manifest(bundle).taxonomy.name, corpus))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mailweir.models.training.recipe import Recipe
     from mailweir.models.training.train import Given
 
-__all__ = ["Places", "rows_of"]
+__all__ = ["Places"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,26 +39,19 @@ class Places:
 
     def read(self, recipe: Recipe) -> tuple[list[MailRow], Recipe, Given]:
         """Rows, the recipe with the base's name, and what a run is given besides."""
+        from mailweir.models.training.again import corpus_rows
         from mailweir.models.training.corpus import FOLDER
         from mailweir.models.training.public import load_public
         from mailweir.models.training.references import load_references
         from mailweir.models.training.train import Given
 
         model = _read_base(self.base, recipe) if self.base else None
-        rows, folder = rows_of(recipe.name, self.corpus), self.corpus or FOLDER
+        rows, folder = corpus_rows(recipe.name, self.corpus), self.corpus or FOLDER
         public = load_public(self.public, recipe.seed, say=_say) if self.public else []
         references = load_references(folder, rows) if recipe.name == "email" and folder.is_dir() else {}
         named = replace(recipe, base=model.name) if model else recipe
         given = Given(model, public, self.checkpoints, self.track, references=references)
         return rows, named, given
-
-
-def rows_of(taxonomy: str, corpus: Path | None) -> list[MailRow]:
-    """The annotated rows of a taxonomy, tasks as mails."""
-    from mailweir.models.training.corpus import FOLDER, load_mails, load_tasks, tasks_as_mails
-
-    folder = corpus or FOLDER
-    return load_mails(folder) if taxonomy == "email" else tasks_as_mails(load_tasks(folder))
 
 
 def _read_base(folder: Path, recipe: Recipe) -> BaseModel:

@@ -12,6 +12,7 @@ import typer
 from mailweir.schemas.errors import SetupError
 from mailweir.schemas.events import Feedback, utc_now
 from mailweir.services.cli.environment import client_settings
+from mailweir.services.cli.models_registry import Json, Place
 from mailweir.services.cli.output import complain, console, emit
 
 if TYPE_CHECKING:
@@ -28,10 +29,6 @@ Person = Annotated[str, typer.Option(metavar="ID", help="Opaque id of the person
 Ledger = Annotated[
     str | None, typer.Option(metavar="URI", help="Folder or object store of the ledger; else that of the settings.")
 ]
-Place = Annotated[
-    Path | None, typer.Option("--registry", metavar="DIR", help="Instead of MAILWEIR_REGISTRY.", show_default=False)
-]
-Json = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]
 
 
 def withdraw(

@@ -135,10 +135,13 @@ class Keeper(Part):
                 except DependencyError:
                     self._pages.pop(place, None)  # what is there is looked at again
                     raise
+                self._count(mine)  # now: if the next partition fails, the ledger has these, and they are not new again
+        self._metrics.seconds.labels(STAGE, "keep").observe(time.perf_counter() - started)
+
+    def _count(self, rows: Sequence[FeedbackRow]) -> None:
         self._verdicts.kept(rows)
         for row in rows:
             self._metrics.feedback.labels(row.origin).inc()
-        self._metrics.seconds.labels(STAGE, "keep").observe(time.perf_counter() - started)
 
     async def _turned(self, place: Partition, assignment: int) -> Pages:
         """The pages of a partition, read anew after each rebalance. Under the lock."""

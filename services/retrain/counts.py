@@ -38,9 +38,10 @@ class Said:
 
     heads: Tally = Tally()
     people: frozenset[str] = frozenset()
+    words: int = 0  # a word judges several heads of one mail, which are right or wrong together
 
     def __add__(self, other: Said) -> Said:
-        return Said(self.heads + other.heads, self.people | other.people)
+        return Said(self.heads + other.heads, self.people | other.people, self.words + other.words)
 
 
 @dataclass(frozen=True, slots=True)

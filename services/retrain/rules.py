@@ -9,9 +9,9 @@ from datetime import timedelta
 from mailweir.services.retrain.counts import ShardCounts, Tally
 from mailweir.services.settings import Settings
 
-__all__ = ["Finding", "Limits", "beyond_chance", "drift", "enough_labels", "fast_burn", "weak_class"]
+__all__ = ["SHORT", "Finding", "Limits", "beyond_chance", "drift", "enough_labels", "fast_burn", "weak_class"]
 
-_SHORT = 12  # the long window is so many short ones: the SRE workbook's choice (chapter 5, multiwindow alerts)
+SHORT = 12  # the long window is so many short ones: the SRE workbook's choice (chapter 5, multiwindow alerts)
 _Z = 1.645  # one-sided 95 %: the fall of accuracy must not be chance
 
 
@@ -33,7 +33,7 @@ class Limits:
     @property
     def short_window(self) -> timedelta:
         """Of the burn rate: it ends an alarm soon after the errors end."""
-        return self.long_window / _SHORT
+        return self.long_window / SHORT
 
     @classmethod
     def of(cls, settings: Settings) -> Limits:
@@ -118,8 +118,11 @@ def drift(before: ShardCounts, recent: ShardCounts, limits: Limits) -> Finding:
     return Finding("drift", met=True, text=figures)
 
 
-def beyond_chance(before: Tally, recent: Tally) -> bool:
-    """Whether the share called wrong has grown by more than chance (two proportions, one-sided, 95 %)."""
+def beyond_chance(before: Tally, recent: Tally, z: float = _Z, alike: float = 1.0) -> bool:
+    """Whether the share called wrong has grown by more than chance (two proportions, one-sided, by default at 95 %).
+
+    `alike`: so many verdicts at a time are one in truth, as several heads of one mail may be.
+    """
     share = (before + recent).wrong_share
     spread = math.sqrt(share * (1 - share) * (1 / before.said + 1 / recent.said))
-    return recent.wrong_share - before.wrong_share > _Z * spread
+    return recent.wrong_share - before.wrong_share > z * spread * math.sqrt(alike)

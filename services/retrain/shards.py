@@ -54,7 +54,7 @@ def _by_version(words: Iterable[FeedbackRow]) -> dict[tuple[str, datetime], Said
     for row in words:
         good = [right for _, right, _ in _verdicts(row)]
         minute = row.given_at.replace(second=0, microsecond=0)
-        found[row.model_version, minute] += Said(Tally(sum(good), len(good) - sum(good)), frozenset({row.person}))
+        found[row.model_version, minute] += Said(Tally(sum(good), len(good) - sum(good)), frozenset({row.person}), 1)
     return dict(found)
 
 

@@ -60,6 +60,11 @@ class Trigger(Part):
         """Disconnect."""
         await asyncio.gather(self._sink.stop(), self._reader.stop())
 
+    async def crash(self, reason: BaseException) -> None:
+        """A defect of ours: the worker must stop; it would go on ready, and do nothing."""
+        self._host.stop_because(reason)
+        await super().crash(reason)
+
     async def consider(self) -> Verdict:
         """Judge now. A run that is called for is asked for before this returns.
 
@@ -134,7 +139,7 @@ class Trigger(Part):
         """Time alone can call for a run: an interval that is over, a run that was given up, a manual one that ended."""
         while not self.should_stop:
             await self.sleep(self._host.settings.retrain_look_seconds)
-            if self._is_ours() and not self.should_stop:
+            if self._host.stream.reads(STAGE) and not self.should_stop:
                 await self._try()
 
     async def _try(self) -> None:
@@ -142,10 +147,6 @@ class Trigger(Part):
             await self.consider()
         except DependencyError as error:
             log.warning("dependency_away", stage=STAGE, step="look", error=error.message)
-
-    def _is_ours(self) -> bool:
-        """Whether this worker reads the shards; another of the group only stands by."""
-        return any(reader.progress.partitions for reader in self._host.stream.readers if reader.plan.stage == STAGE)
 
 
 def _request(

@@ -52,6 +52,11 @@ class Asker(Part):
         """Disconnect."""
         await self._desk.stop()
 
+    async def crash(self, reason: BaseException) -> None:
+        """A defect of ours: the worker must stop; it would go on ready, and do nothing."""
+        self._host.stop_because(reason)
+        await super().crash(reason)
+
     async def ask(self, batch: Batch) -> list[Result]:
         """One result per record, in order: a question, an error, or nothing to say.
 

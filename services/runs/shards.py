@@ -32,9 +32,16 @@ def _read(uri: str) -> bytes:
     import fsspec
 
     try:
-        with fsspec.open(uri, "rb") as file:
-            return bytes(file.read())
+        store, path = fsspec.core.url_to_fs(uri)
+    except ValueError as error:  # an address that nobody can read would be waited for as long as the topic names it
+        raise InputError(f"{uri} names no store that fsspec knows", path=uri) from error
+    except Exception as error:
+        raise DependencyError(f"cannot open the store of {uri}: {type(error).__name__}") from error
+    try:
+        return bytes(store.cat_file(path))
     except FileNotFoundError as error:
         raise InputError(f"{uri} is gone", path=uri) from error
-    except Exception as error:  # each store raises its own kinds; only a missing file is final
+    except (IsADirectoryError, NotADirectoryError) as error:
+        raise InputError(f"{uri} is no file", path=uri) from error
+    except Exception as error:  # each store raises its own kinds; the others may pass
         raise DependencyError(f"cannot read {uri}: {type(error).__name__}") from error

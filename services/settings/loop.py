@@ -142,7 +142,7 @@ class LoopSettings(StreamSettings):
     trainer_holdout: Path | None = Field(
         None,
         description="JSONL file of annotated rows that the gate asks and nothing is fitted on; empty: the corpus' test authors. "
-        "One that stays the same makes verdicts comparable.",
+        "One that stays the same makes verdicts comparable; asked at every run, it is no test set any more.",
     )
     trainer_key: Path | None = Field(
         None,

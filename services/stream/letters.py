@@ -12,10 +12,10 @@ from mailweir.schemas.ids import trace_id
 from mailweir.schemas.topics import DEAD, Topic
 from mailweir.services.stream.record import Kept, Outgoing, Record
 
-__all__ = ["Writer", "subject_of"]
+__all__ = ["FRAMING", "Writer", "subject_of"]
 
 # Record batch framing (61 bytes), record framing and varints, with room to spare.
-_FRAMING = 1_024
+FRAMING = 1_024
 # Key and headers that a dead letter keeps when its value is left out.
 _NOTE_BYTES = 64 * 1024
 
@@ -45,7 +45,7 @@ class Writer:
         if isinstance(result, RecordError):
             return self.dead_letter(record, result, attempt)
         outgoing = self._event(record, topic, result)
-        if outgoing.size + _FRAMING <= topic.max_record_bytes:
+        if outgoing.size + FRAMING <= topic.max_record_bytes:
             return outgoing
         message = f"{self.stage} made {outgoing.size} bytes of it, {topic.name} takes {topic.max_record_bytes}"
         return self.dead_letter(record, OutputTooLarge(message, size=outgoing.size), attempt)
@@ -66,7 +66,7 @@ class Writer:
 
     def fitting(self, outgoing: Outgoing) -> Outgoing:
         """The record itself, or of a dead letter above its topic's limit the cause and the coordinates only."""
-        if not self.is_dead(outgoing) or outgoing.size + _FRAMING <= DEAD.max_record_bytes:
+        if not self.is_dead(outgoing) or outgoing.size + FRAMING <= DEAD.max_record_bytes:
             return outgoing
         cause = DeadLetter.from_headers(outgoing.headers).model_copy(update={"omitted_bytes": len(outgoing.value)})
         small = outgoing.size - len(outgoing.value) <= _NOTE_BYTES

@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from mailweir.schemas.errors import DependencyError
 from mailweir.services.settings import Settings
-from mailweir.services.stream.connection import client_options, close, failure, unreachable
+from mailweir.services.stream.connection import close, failure, unreachable
+from mailweir.services.stream.groupless import consumer_of
 from mailweir.services.stream.message import record_of
 from mailweir.services.stream.record import Record
 from mailweir.services.stream.transport import Journal
@@ -32,14 +33,7 @@ class KafkaScan:
     def __init__(self, settings: Settings, topic: str) -> None:
         self._settings = settings
         self._topic = topic
-        self._consumer = AIOKafkaConsumer(
-            topic,  # without a group: all its partitions
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            isolation_level="read_committed",
-            **client_options(settings, "scan"),
-        )
+        self._consumer = consumer_of(settings, "scan", topic)
         self._ends: dict[TopicPartition, int] = {}
 
     async def start(self, since_ms: int) -> None:

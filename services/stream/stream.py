@@ -48,6 +48,10 @@ class Stream:
         self.readers.append(reader)
         return channel
 
+    def reads(self, stage: str) -> bool:
+        """Whether partitions of this stage are ours now; a worker of a group that has none only stands by."""
+        return any(reader.progress.partitions for reader in self.readers if reader.plan.stage == stage)
+
     def lookup(self) -> Lookup:
         """A reader of single records."""
         return self._bus.lookup()

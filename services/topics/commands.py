@@ -49,8 +49,8 @@ class TopicRow:
 async def apply(settings: Settings, partitions: int | None = None, replication: int | None = None) -> list[str]:
     """Create every topic of the table that is missing; the full names of those created, in the order of the table.
 
-    Nothing is changed on a topic that exists; `check` says what is different there. `partitions` and `replication` replace the
-    table's partitions and the copies (as many as brokers, at most three).
+    Nothing is changed on a topic that exists; `check` says what is different there. `partitions` replaces the
+    table's but where that is one (the order of such a topic counts), `replication` the copies (as many as brokers, at most three).
 
     Raises:
         BrokerUnreachable: no broker answers in time, or it refuses our user.

@@ -61,17 +61,22 @@ def plan(
 ) -> tuple[NewTopic, ...]:
     """What has to be created so that every topic of the table exists.
 
-    `partitions` and `replication` replace the table's partitions and the copies for every topic. Copies are as many as there
+    `partitions` and `replication` replace the table's partitions and the copies. A topic of one partition keeps one: whoever
+    reads it whole relies on one order, as for which of two training runs was asked for first. Copies are as many as there
     are brokers, at most three; with three or more, a record counts as written once two brokers have it.
     """
     copies = replication or min(brokers, _COPIES)
     safety = {"min.insync.replicas": "2"} if copies >= _COPIES else {}
     absent = missing(prefix, found)
     return tuple(
-        NewTopic(topic.full_name(prefix), partitions or topic.partitions, copies, topic.config() | safety)
+        NewTopic(topic.full_name(prefix), _wanted(topic, partitions), copies, topic.config() | safety)
         for topic in TOPICS
         if topic.full_name(prefix) in absent
     )
+
+
+def _wanted(topic: Topic, partitions: int | None) -> int:
+    return topic.partitions if partitions is None or topic.partitions == 1 else partitions
 
 
 def differences(
@@ -79,7 +84,8 @@ def differences(
 ) -> tuple[Difference, ...]:
     """Every way in which the cluster is not as the table says, in the order of the table.
 
-    The table's number of partitions is the least: more is how a cluster grows, and no difference. The settings must be equal:
+    The table's number of partitions is the least: more is how a cluster grows, and no difference, but for a topic of one, whose
+    order counts. The settings must be equal:
     a larger size limit than the table's would let records in that fit no dead letter. To a `user` Kafka shows what it may see
     and nothing else, so an absent topic may be there.
     """
@@ -87,9 +93,7 @@ def differences(
     return tuple(
         difference
         for topic in TOPICS
-        for difference in _of_topic(
-            topic, topic.full_name(prefix), found, partitions or topic.partitions, absent=absent
-        )
+        for difference in _of_topic(topic, topic.full_name(prefix), found, _wanted(topic, partitions), absent=absent)
     )
 
 
@@ -106,8 +110,10 @@ def _of_topic(topic: Topic, name: str, found: Mapping[str, Found], partitions: i
     if name not in found:
         return [Difference(name, "topic", "present", absent)]
     there = found[name]
-    few = [Difference(name, "partitions", f"at least {partitions}", str(there.partitions))]
-    return (few if there.partitions < partitions else []) + [
+    least = "exactly 1" if topic.partitions == 1 else f"at least {partitions}"
+    wrong = there.partitions < partitions or (topic.partitions == 1 and there.partitions > 1)
+    number = [Difference(name, "partitions", least, str(there.partitions))] if wrong else []
+    return number + [
         Difference(name, setting, expected, there.config.get(setting, "unknown"))
         for setting, expected in topic.config().items()
         if there.config.get(setting) != expected

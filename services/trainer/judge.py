@@ -16,7 +16,6 @@ from mailweir.models.training.again import Sources, corpus_rows
 from mailweir.models.training.corpus import MailRow
 from mailweir.models.training.gate import Limits
 from mailweir.models.training.gate.judge import FRESH, HOLDOUT
-from mailweir.models.training.gate.page import VERDICT, write_page
 from mailweir.models.training.gate.rows import unseen
 from mailweir.models.training.gate.run import Sets, run_gate
 from mailweir.models.training.recipe import Recipe
@@ -28,7 +27,7 @@ from mailweir.services.trainer.progress import Progress, Tell
 
 __all__ = ["Found", "earlier", "figures", "judge", "sets_of"]
 
-_NAME = f"verdict/{VERDICT}"
+_NAME = "verdict/verdict.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +72,8 @@ def judge(
     with threadpool_limits(1):
         judged = run_gate((folder.candidate, champion), sets, limits, answered, settings.classify_threads)
     if util.find_spec("matplotlib") is not None:
+        from mailweir.models.training.gate.page import write_page
+
         write_page(folder.verdict, judged, "the holdout and the newest feedback")
     folder.verdict.mkdir(exist_ok=True)
     folder.write(_NAME, judged.verdict.encode() + b"\n")

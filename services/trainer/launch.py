@@ -64,6 +64,11 @@ class Launcher(Part):
             await self._child.stop(self._host.settings.trainer_grace_seconds)
         await asyncio.gather(self._sink.stop(), self._reader.stop())
 
+    async def crash(self, reason: BaseException) -> None:
+        """A defect of ours: the worker must stop; it would go on ready, and do nothing."""
+        self._host.stop_because(reason)
+        await super().crash(reason)
+
     def wake(self) -> None:
         """Something is new on the topic."""
         self._news.set()
@@ -73,7 +78,7 @@ class Launcher(Part):
         while not self.should_stop:
             self._news.clear()  # before the topic is read: what comes meanwhile is news
             try:
-                again = self._is_ours() and await self._next()
+                again = self._host.stream.reads(STAGE) and await self._next()
             except DependencyError as error:
                 log.warning("dependency_away", stage=STAGE, step="runs", error=error.message)
                 again = False
@@ -82,7 +87,7 @@ class Launcher(Part):
 
     async def _wait(self) -> None:
         """Until there is news. Time alone can change things too: a partition that comes, a store that is back."""
-        pause = self._pause_s if self._is_ours() else self._look_s
+        pause = self._pause_s if self._host.stream.reads(STAGE) else self._look_s
         try:
             await asyncio.wait_for(self._news.wait(), pause)
         except TimeoutError:
@@ -94,7 +99,7 @@ class Launcher(Part):
         if run is None:
             return False
         end = await self._try(run.request)
-        if self.should_stop or not self._is_ours():
+        if self.should_stop or not self._host.stream.reads(STAGE):
             self._count("left")
             return False
         return await self._settle(run, end)
@@ -153,11 +158,7 @@ class Launcher(Part):
         )
 
     def _unwanted(self) -> str:
-        return "" if self._is_ours() else "another worker reads the requests now"
-
-    def _is_ours(self) -> bool:
-        """Whether this worker reads the requests; another of the group only stands by."""
-        return any(reader.progress.partitions for reader in self._host.stream.readers if reader.plan.stage == STAGE)
+        return "" if self._host.stream.reads(STAGE) else "another worker reads the requests now"
 
     def _count(self, outcome: str) -> None:
         self._host.metrics.trainer_runs.labels(outcome).inc()

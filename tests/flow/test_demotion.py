@@ -167,4 +167,4 @@ def test_a_shard_tells_versions_minutes_and_people(tmp_path: Path) -> None:
     [(version, minute)] = {(name, at.replace(minute=0)) for name, at in found.versions}
     assert version == "1"
     assert (minute.second, minute.microsecond) == (0, 0)
-    assert sum(found.versions.values(), Said()) == Said(Tally(7, 3), frozenset(f"p{number}" for number in range(7)))
+    assert sum(found.versions.values(), Said()) == Said(Tally(7, 3), frozenset(f"p{number}" for number in range(7)), 10)

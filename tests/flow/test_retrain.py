@@ -207,7 +207,7 @@ async def test_what_is_no_shard_is_rejected_and_what_is_no_run_is_passed_over() 
 
 
 def test_a_file_that_is_gone_or_another_is_told_apart_from_a_store_that_is_away(tmp_path: Path) -> None:
-    """Gone and changed are final; a store that cannot be asked is tried again."""
+    """Gone, changed, no file and no address are final: one such event must not hold up all runs. A store that is away is tried again."""
     file = tmp_path / "a.parquet"
     closed = shard(1).model_copy(update={"uri": file.as_uri()})
     with pytest.raises(InputError, match="is gone"):
@@ -218,8 +218,12 @@ def test_a_file_that_is_gone_or_another_is_told_apart_from_a_store_that_is_away(
     same = closed.model_copy(update={"sha256": hashlib.sha256(b"other").hexdigest()})
     with pytest.raises(InputError, match="Parquet"):
         count_shard(same)
-    with pytest.raises(DependencyError):
+    with pytest.raises(InputError, match="is no file"):
+        count_shard(closed.model_copy(update={"uri": tmp_path.as_uri()}))
+    with pytest.raises(InputError, match="names no store"):
         count_shard(closed.model_copy(update={"uri": "nosuchstore://x"}))
+    with pytest.raises(DependencyError):
+        count_shard(closed.model_copy(update={"uri": "http://127.0.0.1:1/x"}))
 
 
 def test_a_shard_in_figures(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ from mailweir.models.registry import Registry, make_keys, read_private, read_pub
 from mailweir.models.runtime.integrity import read_manifest
 from mailweir.models.training.again import Sources
 from mailweir.models.training.corpus import TEST_AUTHORS
+from mailweir.models.training.gate import page
 from mailweir.schemas.errors import DependencyError, InputError
 from mailweir.schemas.events import (
     Coordinates,
@@ -49,7 +50,6 @@ from mailweir.services.feedback.holdings import withdrawals
 from mailweir.services.feedback.join import withdrawal
 from mailweir.services.memory import MemoryBus
 from mailweir.services.settings import Settings
-from mailweir.services.trainer import judge
 from mailweir.services.trainer.carry import run_once
 from mailweir.services.trainer.job import run_job
 from mailweir.services.trainer.progress import Progress
@@ -92,7 +92,7 @@ class Place:
 def _without_pictures() -> Iterator[None]:
     """The page of the gate has tests of its own, and takes longer than the gate."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(judge, "write_page", no_page)
+        patch.setattr(page, "write_page", no_page)
         yield
 
 

@@ -20,6 +20,7 @@ from mailweir.services.app import Host
 from mailweir.services.memory import MemoryBus
 from mailweir.services.stream import Outgoing
 from mailweir.services.trainer.agent import register
+from mailweir.services.trainer.child import Child
 
 LOG = 'echo "$1" >> starts; '  # each start leaves the id that it was given
 UNTIL_GO = "while [ ! -e go ]; do sleep 0.02; done; "
@@ -261,6 +262,32 @@ async def test_what_is_no_run_goes_to_the_dead_letters_and_stops_nothing() -> No
         await until(lambda: host.stream.readers[0].progress.finished == 2)
     [letter] = [DeadLetter.from_headers(one.headers) for one in bus.records("mail.dead")]
     assert (letter.stage, letter.code) == ("trainer", "invalid_event")
+
+
+async def test_a_run_under_a_name_that_is_no_id_is_rejected() -> None:
+    """The id names a folder and is an argument of a command: a path or a null character is neither."""
+    bus = memory_bus(1)
+    for name in ("../../escape", "/escape", "a\0b", "--help"):
+        bus.write(record(request(1).model_copy(update={"run_id": name})))
+    async with launcher(bus, "exit 0") as host:
+        await until(lambda: host.stream.readers[0].progress.finished == 4)
+        assert starts() == []
+    assert {DeadLetter.from_headers(one.headers).code for one in bus.records("mail.dead")} == {"invalid_event"}
+
+
+async def test_a_defect_of_the_launcher_ends_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not stay, ready and idle, while every run waits to be given up."""
+
+    async def broken(_: object) -> None:
+        raise ValueError("a defect")
+
+    monkeypatch.setattr(Child, "start", broken)
+    bus, stopped = memory_bus(1), []
+    bus.write(record(request(1)))
+    async with launcher(bus, "exit 0") as host:
+        monkeypatch.setattr(host, "stop_because", stopped.append)
+        await until(lambda: bool(stopped))
+    assert isinstance(stopped[0], ValueError)
 
 
 async def test_a_broker_that_is_away_when_a_run_has_failed_hears_it_later() -> None:

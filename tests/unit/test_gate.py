@@ -135,6 +135,16 @@ def test_a_floor_binds_where_the_champion_reaches_it() -> None:
     weak = sitting(tables(0.55, seed=3), manifest("old"))
     assert "floor" not in rules(judge(sitting(tables(0.55, seed=3), manifest()), weak))
     assert "floor" in rules(judge(sitting(tables(0.55, seed=3), manifest()), champion()))
+    worse = judge(sitting(tables(0.75, seed=4), manifest()), weak)
+    assert "not_worse" in rules(worse)
+    assert all((check.champion or 0) >= (check.limit or 1) for check in worse.refusals if check.rule == "floor")
+
+
+def test_below_a_floor_by_chance_is_no_refusal() -> None:
+    """Another model that is as good falls below a high floor in some small slice, and the reason says that this is noise."""
+    verdict = judge(sitting(tables(0.15, seed=7), manifest()), champion(), Limits(slice_floor=0.8, class_floor=0.8))
+    assert verdict.passed, verdict.reasons
+    assert any("within noise of the floor" in check.reason for check in verdict.checks)
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,13 @@ def test_the_same_weights_give_the_same_file(tmp_path: Path, start: Start) -> No
     assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
 
 
+def test_other_weights_have_another_fingerprint(start: Start) -> None:
+    """The same names and shapes with one weight moved are another start."""
+    name, first = next(iter(start.weights.items()))
+    moved = Start(start.version, {**start.weights, name: first + np.float16(0.5)})
+    assert Start("another", start.weights).fingerprint() == start.fingerprint() != moved.fingerprint()
+
+
 @pytest.fixture(scope="module")
 def rows() -> list[MailRow]:
     return [row for row in load_mails() if row.author in {"ada", "cleo", "dov", "ebru", "iris", "sam"}][::3]
@@ -114,6 +121,10 @@ def test_a_bundle_keeps_what_was_learned(tmp_path: Path, rows: list[MailRow], tu
 def test_a_frozen_bundle_has_nothing_to_go_on_from(tmp_path: Path, tuned: tuple[Path, Manifest]) -> None:
     """None, where nothing was kept; a damaged file is named."""
     build_tiny_bundle(tmp_path / "frozen")
+    assert read_start(tmp_path / "frozen") is None
+    (tmp_path / "frozen" / LEARNED).write_bytes(
+        (tuned[0] / LEARNED).read_bytes()
+    )  # no hash in the manifest vouches for it
     assert read_start(tmp_path / "frozen") is None
     bundle, _ = tuned
     whole = (bundle / LEARNED).read_bytes()

@@ -13,6 +13,7 @@ from bundles import promote, stocked, version_of
 
 from mailweir.models.registry import Registry
 from mailweir.models.registry.durable import locked
+from mailweir.models.registry.pointer import demoted_versions
 from mailweir.models.runtime.integrity import MANIFEST
 from mailweir.schemas.errors import BundleError, ChampionChanged, RegistryError
 from mailweir.schemas.events import ModelRef
@@ -197,6 +198,17 @@ def test_a_rollback_goes_back_one_champion_each_time(tmp_path: Path, tiny: Path)
     assert [version for *_, version in _versions(registry)] == ["1.a", "1.b", "1.c", "1.b", "1.a", "1.c", "1.a"]
 
 
+def test_a_demoted_version_is_one_until_somebody_promotes_it(tmp_path: Path, tiny: Path) -> None:
+    """The loop leaves it alone, a person may decide otherwise."""
+    registry = stocked(tmp_path, tiny, "1.a", "1.b")
+    for version in ("1.a", "1.b"):
+        promote(registry, version)
+    registry.rollback("email", expected="1.b", cause="spam got through", by="bob")
+    assert demoted_versions(registry.history("email")) == {"1.b"}
+    promote(registry, "1.b")
+    assert demoted_versions(registry.history("email")) == frozenset()
+
+
 def test_a_broken_version_becomes_no_champion(tmp_path: Path, tiny: Path) -> None:
     """Neither by promotion nor by rollback; the file is named and the pointer stays."""
     registry = stocked(tmp_path, tiny, "1.a", "1.b")
@@ -231,12 +243,18 @@ def test_a_crash_between_pointer_and_history_loses_no_entry(tmp_path: Path, tiny
     assert [json.loads(line)["number"] for line in history.read_text().splitlines()] == [*read, 3]
 
 
-def test_a_pointer_that_was_removed_does_not_begin_the_history_anew(tmp_path: Path, tiny: Path) -> None:
-    """Numbers go on, so that the pointer's entry is still the last."""
+def test_a_pointer_that_is_gone_is_not_taken_for_a_beginning(tmp_path: Path, tiny: Path) -> None:
+    """A worker that starts now would serve another bundle than those that run: an error that says where the entry is."""
     registry = stocked(tmp_path, tiny, "1.a", "1.b")
     promote(registry, "1.a")
     promote(registry, "1.b")
-    (registry.root / "email" / "champion.json").unlink()
+    pointer = registry.root / "email" / "champion.json"
+    pointer.unlink()
+    with pytest.raises(
+        RegistryError, match=r"champion\.json is gone, and history\.jsonl tells of a champion: put its last line"
+    ):
+        registry.champion("email")
+    pointer.write_bytes((registry.root / "email" / "history.jsonl").read_bytes().splitlines()[-1])
     promote(registry, "1.a")
     assert _versions(registry) == [(1, "promoted", "1.a"), (2, "promoted", "1.b"), (3, "promoted", "1.a")]
 

@@ -193,6 +193,15 @@ def test_a_failed_run_has_taught_nothing(outcome: str, learned: int) -> None:
     assert len(history.learned) == learned
 
 
+def test_the_first_end_of_a_run_counts() -> None:
+    """Two trainers may have carried it out: what was promoted is not refused afterwards."""
+    history = History(DAY)
+    history.requested(asked(NOON, 1))
+    history.finished(ended(asked(NOON, 1), "promoted", NOON))
+    history.finished(ended(asked(NOON, 1), "failed", NOON + DAY))
+    assert (len(history.learned), history.promoted_at) == (1, NOON)
+
+
 def test_shards_of_another_label_space_are_left_out() -> None:
     """A run has one taxonomy; a shard announced twice is one."""
     history = History(DAY)

@@ -21,7 +21,7 @@ from mailweir.models.training.admission import Admission, AdmissionLimits, Admis
 from mailweir.models.training.admission.claims import claims_of, last_words
 from mailweir.models.training.admission.mails import admitted_rows
 from mailweir.models.training.again import Sources, read_options, read_sources, recipe_of
-from mailweir.models.training.corpus import FEEDBACK
+from mailweir.models.training.corpus import FEEDBACK, MailRow
 from mailweir.models.training.recipe import EMAIL as EMAIL_RECIPE
 from mailweir.models.training.recipe import TASK, Recipe
 from mailweir.models.training.start import Start
@@ -29,15 +29,16 @@ from mailweir.models.training.tiny import TINY
 from mailweir.models.training.trm_fit import TrmTuning
 from mailweir.models.training.tuning import continued
 from mailweir.schemas.errors import DependencyError, InputError, RegistryError, SettingsError
-from mailweir.schemas.events import Correction, ModelRef, RetrainFinished, RetrainRequested
+from mailweir.schemas.events import Correction, ModelRef, RetrainFinished, RetrainRequested, TaxonomyRef
 from mailweir.schemas.taxonomy import installed_taxonomy
 from mailweir.services.runs.history import History
 from mailweir.services.telemetry import Metrics
+from mailweir.services.trainer import lesson as lessons_of_trainer
 from mailweir.services.trainer.candidate import recipe_from
 from mailweir.services.trainer.champion import open_house
 from mailweir.services.trainer.find import find
 from mailweir.services.trainer.folder import held
-from mailweir.services.trainer.progress import Progress, metrics_served, to_metrics
+from mailweir.services.trainer.progress import Progress, metrics_served, silent, to_metrics
 
 TAXONOMY = installed_taxonomy("email", 1)
 MODEL = ModelRef(name="email", version="1.a")
@@ -91,6 +92,15 @@ def test_what_the_champion_learned_from_is_learned_from_again_and_never_held_bac
     assert len(found.rows) == 200
 
 
+def test_the_very_text_of_what_the_champion_learned_from_is_never_held_back() -> None:
+    """A newsletter that comes again, to another mailbox: the champion would know the answer, and the candidate be kept from it."""
+    rows = [said(number) for number in range(200)]
+    twin = said(0, feedback_id="e" * 64, email_id="c" * 64, person="q", offset=900, given_at=said(199).given_at)
+    found = lesson([*rows, twin], [f"feedback-{rows[0].feedback_id}"])
+    assert rows[0].body not in {row.body for row in found.fresh}
+    assert [row.body for row in found.rows].count(rows[0].body) == 2
+
+
 def test_every_word_about_a_held_back_mail_and_its_very_text_stay_out_of_the_lesson() -> None:
     """Another person's word on another head, and the same text as another mail, would tell the answer."""
     rows = [said(number) for number in range(160)]
@@ -115,6 +125,22 @@ def test_rows_that_count_less_stay_by_their_share_and_are_never_asked() -> None:
     assert found.fresh == ()
     assert 60 <= len(found.rows) <= 120
     assert [row.id for row in lesson(rows).rows] == [row.id for row in found.rows]
+
+
+def test_admission_neither_believes_nor_asks_the_test_authors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It chooses what is learned from: the gate would judge by whom it chose by. Not even a recipe that names one for validation."""
+    seen: list[set[str]] = []
+
+    def admit(_: object, *parts: Sequence[MailRow], **__: object) -> None:
+        seen.extend({row.author for row in part} for part in parts)
+
+    monkeypatch.setattr(lessons_of_trainer, "admit", admit)
+    recipe = replace(EMAIL_RECIPE, validation=("jonas", "iris"))
+    lessons_of_trainer.admit_shards([], recipe, TaxonomyRef(name="email", version=1), Sources(), silent)
+    believed, asked_about = seen
+    assert "ada" in believed
+    assert not believed & {"iris", "oya", "jonas"}
+    assert asked_about == {"jonas"}
 
 
 @pytest.mark.parametrize("recipe", [EMAIL_RECIPE, TASK, TINY], ids=["email", "task", "tiny"])

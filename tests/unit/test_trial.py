@@ -62,6 +62,30 @@ def test_every_limit_holds_it_back(shards: tuple[ShardCounts, ...], code: str) -
     assert judged(*shards) == code
 
 
+def test_a_difference_that_many_looks_find_by_chance_is_none() -> None:
+    """One look would call 42 of 100 against 60 of 200 beyond chance; of equals a week of looks finds that more often than not."""
+    old = said("1.a", 200, 60, NOON - 60 * HOUR)
+    assert judged(old, new(90, 38, 10), new(10, 4, 1)) == "trial_not_worse"
+    assert judged(old, new(90, 52, 10), new(10, 6, 1)) == "worse"
+
+
+def test_heads_of_one_mail_are_no_words_of_their_own() -> None:
+    """The same verdicts about five heads at a time prove less."""
+    shards = (said("1.a", 200, 60, NOON - 60 * HOUR), new(90, 52, 10), new(10, 6, 1))
+    fifth = [
+        replace(one, versions={key: replace(value, words=value.heads.said // 5) for key, value in one.versions.items()})
+        for one in shards
+    ]
+    assert (judged(*shards), judged(*fifth)) == ("worse", "trial_not_worse")
+
+
+def test_what_was_said_before_the_promotion_is_of_an_earlier_time() -> None:
+    """The champion was promoted five hours ago, for the second time: the window is longer than that."""
+    since = NOON - 5 * HOUR
+    assert judged(OLD, new(100, 60, 6), new(10, 6, 1), since=since) == "trial_few_verdicts"
+    assert judged(OLD, new(100, 60, 4), new(10, 6, 1), since=since) == "worse"
+
+
 def test_the_trial_ends() -> None:
     """A week after the promotion disagreement is drift, and calls for a run."""
     bad = (OLD, new(100, 60, 1))

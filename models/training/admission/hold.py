@@ -58,7 +58,8 @@ def _held(claims: Sequence[Claim], learned: frozenset[str]) -> dict[str, list[Cl
     said: dict[str, list[Claim]] = defaultdict(list)
     for claim in claims:
         said[claim.row.email_id].append(claim)
-    seen = {mail for mail, mine in said.items() if any(f"feedback-{c.row.feedback_id}" in learned for c in mine)}
+    read = {_text(c) for mine in said.values() for c in mine if f"feedback-{c.row.feedback_id}" in learned}
+    seen = {mail for mail, mine in said.items() if any(_text(c) in read for c in mine)}
     human = {
         mail: [claim for claim in mine if claim.row.origin == "human"]
         for mail, mine in said.items()
@@ -68,6 +69,10 @@ def _held(claims: Sequence[Claim], learned: frozenset[str]) -> dict[str, list[Cl
     count = min(int(len(spoken) * HELD_SHARE), HELD_MOST)
     newest = sorted(spoken, key=lambda mail: (_last(spoken[mail]), mail))[-count:] if count >= HELD_LEAST else []
     return {mail: spoken[mail] for mail in newest}
+
+
+def _text(claim: Claim) -> tuple[str, str]:
+    return claim.row.subject, claim.row.body
 
 
 def _last(claims: Sequence[Claim]) -> datetime:

@@ -8,14 +8,13 @@ from typing import Protocol
 import numpy as np
 
 from mailweir.models.evaluation.heads import given_labels
+from mailweir.models.export.parity import MIXED
 from mailweir.models.runtime import Scores
 from mailweir.models.text.model_input import ModelInput
 from mailweir.models.training.gate.sitting import Neighbours
 from mailweir.schemas.manifest import Manifest
 
 __all__ = ["Classifier", "neighbours"]
-
-_MIXED = 2048  # tokens: padded groups of very unequal mails, as models.export.parity measures
 
 
 class Classifier(Protocol):
@@ -31,9 +30,9 @@ def neighbours(bundle: Classifier, inputs: Sequence[ModelInput]) -> Neighbours:
     """Every mail alone against mixed padded batches: in order, reversed, and beside the longest one."""
     alone = bundle.classify(inputs, token_budget=1)
     longest = max(inputs, key=lambda given: len(given.text))
-    mixed = bundle.classify(inputs, token_budget=_MIXED)
-    reverse = bundle.classify(inputs[::-1], token_budget=_MIXED)[::-1]
-    beside = [bundle.classify([given, longest], token_budget=_MIXED)[0] for given in inputs]
+    mixed = bundle.classify(inputs, token_budget=MIXED)
+    reverse = bundle.classify(inputs[::-1], token_budget=MIXED)[::-1]
+    beside = [bundle.classify([given, longest], token_budget=MIXED)[0] for given in inputs]
     return _compare(alone, (mixed, reverse, beside), bundle.manifest)
 
 

@@ -14,7 +14,6 @@ __all__ = ["Alternatives", "Edge", "EdgeKind", "Node", "One", "Repeat", "Sequenc
 
 EdgeKind = Literal["b", "B", "^", "$"]
 Test = Callable[[str], bool]
-Range = tuple[str, str]
 
 _LONGEST = 500  # characters of a pattern
 _DEEPEST = 20  # groups in one another
