@@ -57,8 +57,9 @@ class RetrainRequested(Event):
 
     ce_type: ClassVar[str] = "mailweir.retrain_requested"
 
-    run_id: Sha256 = Field(
-        description="Follows from what is beaten, learned from and continued, and from the run before."
+    run_id: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$",  # it names a folder
+        description="Follows from what is beaten, learned from and continued, and from the run before.",
     )
     shards: tuple[ShardRef, ...] = Field(description="What to learn from.")
     champion: ModelRef = Field(description="The model to beat.")

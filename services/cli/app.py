@@ -36,6 +36,7 @@ from mailweir.services.cli import (
     schemas,
     send,
     settings,
+    size,
     topics,
     train,
     watch,
@@ -129,6 +130,7 @@ models.app.command("diff")(models_diff.diff)
 models.app.command("gate")(gate.gate)
 models.app.command("rebuild")(models_rebuild.rebuild)
 app.add_typer(models.app, name="models")
+app.command("size")(size.size)
 app.command("settings")(settings.settings)
 app.command("train", help=train.HELP)(train.train)
 app.command("evaluate")(evaluate.evaluate)
