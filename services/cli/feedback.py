@@ -52,12 +52,14 @@ def send(
 ) -> None:
     """Send a correction of a decision onto mail.feedback.
 
-    Prints the feedback as JSON with its id, which a withdrawal names.
+    Prints the feedback as JSON with its id, which a withdrawal names. A person's last word about a decision counts.
 
-    [bold]mailweir watch --json --count 1 | mailweir feedback send - --person u-17 --head category=work[/]
+    [bold]mailweir watch --json --from-beginning --count 1 | mailweir feedback send - --person u-17 --head category=work[/]
 
     Exit codes: 0 sent; 1 the broker went away; 2 the decision cannot be read, a label is unknown, no broker or no topic.
     """
+    if not (head or next_action or withdraws):  # it would be the last word, and take the one before from the model
+        raise InputError("nothing is said: give --head HEAD=LABEL, --next-action LABEL or --withdraws ID")
     settings = client_settings()
     try:
         about = Decision.decode(_read(decision))

@@ -49,9 +49,10 @@ def test_what_cannot_be_said_is_refused() -> None:
     [
         (["--head", "category=wrok"], "category has no label 'wrok'"),
         (["--withdraws", "xyz"], "--withdraws has a value that cannot be"),
-        (["--person", ""], "--person has a value that cannot be"),
-        (["--at", "three"], "three is no PARTITION:OFFSET"),
-        (["--origin", "guess"], "--origin is human, rule or implicit"),
+        ([], "nothing is said: give --head HEAD=LABEL"),
+        (["--head", "category", "--person", ""], "--person has a value that cannot be"),
+        (["--head", "category", "--at", "three"], "three is no PARTITION:OFFSET"),
+        (["--head", "category", "--origin", "guess"], "--origin is human, rule or implicit"),
         (["--head", "category"], f"Kafka at {NOWHERE}"),
     ],
 )
@@ -70,7 +71,9 @@ def test_a_file_that_is_no_decision_is_named(tmp_path: Path) -> None:
     """Missing, or something else."""
     (tmp_path / "x.json").write_text("{}")
     for name, message in (("none.json", "No such file"), ("x.json", "not a Decision")):
-        done = mailweir("feedback", "send", tmp_path / name, "--person", "u-1", kafka_bootstrap=NOWHERE)
+        done = mailweir(
+            "feedback", "send", tmp_path / name, "--person", "u-1", "--head", "category", kafka_bootstrap=NOWHERE
+        )
         assert done.code == 2
         assert f"{tmp_path / name}: " in done.err
         assert message in done.err
