@@ -29,7 +29,7 @@ _ENGLISH = re.compile(
 
 _TR_UPPER = "A-ZÇĞİÖŞÜ"
 _TR_KIND = r"(?i:mahallesi|mah\.?|mh\.|caddesi|cad\.?|cd\.|soka[kğ][ıi]?|sok\.?|sk\.|bulvar[ıi]|bulv?\.|blv\.)(?!\w)"
-# Atomic, and a name is no mark: each place is tried once.
+# Atomic, and a name is no mark: each place is tried once. Atomic groups, not possessive counts: Python before 3.11.5 loses matches of those.
 _TR_STREET = (
     rf"(?>(?:(?!{_TR_KIND})[{_TR_UPPER}\d][\w'’.-]{{0,24}}+ ){{0,3}}?(?!{_TR_KIND})[\w'’.-]{{1,25}}+,? {_TR_KIND})"
 )
@@ -37,7 +37,7 @@ _TR_HOUSE = r"(?i:no ?[:.]? ?\d{1,5}(?: ?[/-] ?\d{1,4})?(?:[A-Za-z](?!\w))?|d(?:
 _TR_TOWN = rf"(?:\d{{5}} )?(?:[{_TR_UPPER}]\w{{1,24}} ){{0,2}}[{_TR_UPPER}]\w{{1,24}} ?[/-] ?[{_TR_UPPER}]\w{{1,24}}"
 _GAP = r"[\s,/–-]{1,3}"
 _TURKISH = re.compile(
-    rf"{APART}(?<![\w.-]){_TR_STREET}(?:{_GAP}{_TR_STREET}){{0,3}}+(?:{_GAP}{_TR_HOUSE}){{1,5}}+(?:{_GAP}{_TR_TOWN})?"
+    rf"{APART}(?<![\w.-]){_TR_STREET}(?>(?:{_GAP}{_TR_STREET}){{0,3}})(?>(?:{_GAP}{_TR_HOUSE}){{1,5}})(?:{_GAP}{_TR_TOWN})?"
 )
 
 
