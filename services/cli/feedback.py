@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import ValidationError
 
 from mailweir.schemas.errors import InputError, RecordError
-from mailweir.schemas.events import Coordinates, Correction, Decision, Feedback, Origin, utc_now
-from mailweir.schemas.headers import child_traceparent, event_headers
-from mailweir.schemas.ids import trace_id
+from mailweir.schemas.events import Coordinates, Decision, Feedback, Origin
 from mailweir.schemas.topics import CLASSIFIED, FEEDBACK
 from mailweir.services.cli.environment import client_settings
 from mailweir.services.cli.output import emit
+from mailweir.services.cli.words import word_about, word_record
 
 if TYPE_CHECKING:
     from mailweir.services.settings import Settings
 
-__all__ = ["app", "word_about"]
+__all__ = ["app"]
 
 app = typer.Typer(help="Correct decisions, and see what became of it.", no_args_is_help=True)
 
@@ -103,44 +101,6 @@ def show(
         print_view(view)
 
 
-def word_about(
-    decision: Decision,
-    person: str,
-    heads: Sequence[str],
-    next_actions: tuple[str, ...] | None,
-    origin: Origin = "human",
-) -> Feedback:
-    """A feedback that carries the decision's lineage; `heads` are HEAD=LABEL, or HEAD alone for one that is right.
-
-    Raises:
-        InputError: the decision names no place of its mail, or a head of which nothing is said has no label.
-        UnknownLabel: the decision's taxonomy has no such head or label.
-    """
-    if decision.source is None:
-        raise InputError("the decision does not say where its mail lies: it was not made from Kafka")
-    return Feedback(
-        decision_id=decision.decision_id,
-        email_id=decision.email_id,
-        source=decision.source,
-        model=decision.model,
-        taxonomy=decision.taxonomy,
-        heads=dict(_correction(decision, said) for said in heads),
-        next_actions=next_actions,
-        person=person,
-        origin=origin,
-        given_at=utc_now(),
-    )
-
-
-def _correction(decision: Decision, said: str) -> tuple[str, Correction]:
-    name, _, label = said.partition("=")
-    made = decision.heads.get(name)
-    if not label and made is None:
-        raise InputError(f"{said}: the decision has no such head; it has {', '.join(decision.heads)}")
-    chosen = label or (made.label if made else "")
-    return name, Correction(label=chosen, confirmed=made is not None and chosen == made.label)
-
-
 def _origin(said: str) -> Origin:
     if said not in ("human", "rule", "implicit"):
         raise InputError(f"--origin is human, rule or implicit, not {said}")
@@ -162,14 +122,13 @@ def _read(source: str) -> bytes:
 
 
 async def _publish(settings: Settings, word: Feedback) -> None:
-    from mailweir.services.stream import KafkaBus, Outgoing
+    from mailweir.services.stream import KafkaBus
     from mailweir.services.topics import require
 
     await require(settings, (FEEDBACK,))
-    headers: Any = event_headers(word, "client", child_traceparent(trace_id(word.email_id), "client", word.event_id))
     sink = KafkaBus(settings).sink()
     await sink.start()
     try:
-        await sink.send([Outgoing(settings.topic_name(FEEDBACK.name), word.email_id.encode(), word.encode(), headers)])
+        await sink.send([word_record(settings, word, "client")])
     finally:
         await sink.stop()

@@ -11,8 +11,8 @@ import typer
 from mailweir.schemas.errors import InputError, MailExpired, RecordError
 from mailweir.schemas.events import Decision, Feedback, ReviewAsked
 from mailweir.services.cli.environment import client_settings
-from mailweir.services.cli.feedback import word_about
 from mailweir.services.cli.output import complain, console, emit
+from mailweir.services.cli.words import word_about
 
 if TYPE_CHECKING:
     from mailweir.services.cli.review_place import Place

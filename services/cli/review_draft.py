@@ -10,7 +10,7 @@ from typing import Literal
 
 from mailweir.schemas.events import Decision, Feedback
 from mailweir.schemas.taxonomy import installed_taxonomy
-from mailweir.services.cli.feedback import word_about
+from mailweir.services.cli.words import word_about
 
 __all__ = ["ACTIONS", "BACK", "LEAVE_OUT", "Command", "Draft"]
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from mailweir.schemas.errors import InputError, MailExpired, RecordError
 from mailweir.schemas.events import Coordinates, Decision, Email, Feedback, ReviewAsked
-from mailweir.schemas.headers import child_traceparent, event_headers
-from mailweir.schemas.ids import trace_id
 from mailweir.schemas.topics import CLASSIFIED, FEEDBACK, PARSED, REVIEW
+from mailweir.services.cli.words import word_record
 from mailweir.services.review.desk import Desk
 from mailweir.services.settings import Settings
-from mailweir.services.stream import Bus, Outgoing, Record, Sink
+from mailweir.services.stream import Bus, Record, Sink
 
 __all__ = ["Asked", "Place", "opened"]
 
@@ -83,10 +81,7 @@ class Place:
 
     async def send(self, word: Feedback) -> None:
         """Put an answer onto mail.feedback."""
-        parent = child_traceparent(trace_id(word.email_id), "review", word.event_id)
-        headers: Any = event_headers(word, "review", parent)
-        topic = self._settings.topic_name(FEEDBACK.name)
-        await self._sink.send([Outgoing(topic, word.email_id.encode(), word.encode(), headers)])
+        await self._sink.send([word_record(self._settings, word, "review")])
 
     async def _record(self, question: ReviewAsked, place: Coordinates) -> Record:
         allowed = {self._settings.topic_name(topic.name) for topic in (CLASSIFIED, PARSED)}

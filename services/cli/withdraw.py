@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mailweir.schemas.errors import SetupError
-from mailweir.schemas.events import Feedback, utc_now
+from mailweir.schemas.events import utc_now
 from mailweir.services.cli.environment import client_settings
 from mailweir.services.cli.models_registry import Json, Place
 from mailweir.services.cli.output import complain, console, emit
+from mailweir.services.cli.words import word_record
 
 if TYPE_CHECKING:
     from mailweir.services.feedback.holdings import Holdings
@@ -134,20 +135,10 @@ async def _send(settings: Settings, held: Holdings, by: str, why: str) -> int:
     await sink.start()
     try:
         for first in range(0, len(words), _AT_ONCE):
-            await sink.send([_record(settings, word) for word in words[first : first + _AT_ONCE]])
+            await sink.send([word_record(settings, word, "client") for word in words[first : first + _AT_ONCE]])
     finally:
         await sink.stop()
     return len(words)
-
-
-def _record(settings: Settings, word: Feedback) -> Any:
-    from mailweir.schemas.headers import child_traceparent, event_headers
-    from mailweir.schemas.ids import trace_id
-    from mailweir.services.stream import Outgoing
-
-    trace = child_traceparent(trace_id(word.email_id), "client", word.event_id)
-    topic = settings.topic_name("feedback")
-    return Outgoing(topic, word.email_id.encode(), word.encode(), event_headers(word, "client", trace))
 
 
 def _wait_for_shards(settings: Settings, held: Holdings, seconds: float) -> Holdings:

@@ -12,7 +12,7 @@ from loop import decided, mail, row
 
 from mailweir.schemas.errors import InputError, UnknownLabel
 from mailweir.schemas.events import Coordinates, Correction
-from mailweir.services.cli.feedback import word_about
+from mailweir.services.cli.words import word_about
 from mailweir.services.feedback.ledger import Ledger
 from mailweir.services.feedback.store import Store
 

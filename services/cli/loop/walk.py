@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 from mailweir.models.registry import Registry
 from mailweir.schemas.errors import DependencyError
-from mailweir.schemas.events import Correction, Decision, Feedback, ModelRef, RawEmail, utc_now
-from mailweir.schemas.headers import child_traceparent, event_headers
-from mailweir.schemas.ids import trace_id
+from mailweir.schemas.events import Feedback, ModelRef, RawEmail, utc_now
 from mailweir.schemas.topics import CLASSIFIED, FEEDBACK
 from mailweir.services.cli.children import WorkerProcess, check_running, running_workers
 from mailweir.services.cli.figures import scrape
+from mailweir.services.cli.loop.decisions import Decisions
 from mailweir.services.cli.loop.figures import CLASS, LoopFigures
 from mailweir.services.cli.opening import open_topic
 from mailweir.services.cli.reading import FoundMail
 from mailweir.services.cli.send import Sender
+from mailweir.services.cli.words import word_about, word_record
 from mailweir.services.settings import Settings
-from mailweir.services.stream import KafkaBus, Outgoing
+from mailweir.services.stream import KafkaBus
 from mailweir.services.topics import apply
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ _PARTITIONS = 2
 class LoopWalk:
     """Steps of one walk; topics and groups have a prefix of their own, everything else is below `folder`."""
 
+    _decisions: Decisions  # from `run` on
+
     def __init__(self, settings: Settings, folder: Path, logs: Path, say: Say) -> None:
         """`settings` name the Kafka; `logs` is the folder of what the workers say, made if it is not there."""
         self.figures = LoopFigures()
@@ -55,7 +57,6 @@ class LoopWalk:
         self._say = say
         self._settings = settings.model_copy(update=_changes(folder))
         self._registry = Registry(folder / "registry")
-        self._decisions: dict[str, Decision] = {}  # the latest by the id of the corpus' row
         self._began = time.monotonic()
 
     async def run(self, tell: Tell) -> LoopFigures:
@@ -70,13 +71,14 @@ class LoopWalk:
             "Champion", f"{self.figures.first}, a small one made just now, which has seen little mail about {CLASS}"
         )
         await apply(self._settings, partitions=_PARTITIONS)
-        async with self._workers() as workers:
+        async with open_topic(self._settings, CLASSIFIED) as topic, self._workers() as workers:
+            self._decisions = Decisions(topic)
             await self._decide(lesson, workers)
             await self._correct(lesson)
             await self._train(workers, tell)
             if self.figures.outcome == "promoted":
                 await self._decide_better(lesson, workers)
-                await self._go_back(lesson)
+                await self._go_back(lesson, workers)
         return self.figures
 
     def _prepare(self) -> Lesson:
@@ -119,7 +121,7 @@ class LoopWalk:
                 self._word(row, f"person-{number % _PEOPLE}", at)
                 for number, (row, at) in enumerate(zip(lesson.taught, given, strict=True))
             ]
-            await sink.send([_record(self._settings, word) for word in words])
+            await sink.send([word_record(self._settings, word, "demo") for word in words])
         finally:
             await sink.stop()
         told = f"{self.figures.words} words of {_PEOPLE} people, {self.figures.wrong} of them corrections"
@@ -128,7 +130,7 @@ class LoopWalk:
     async def _train(self, workers: Sequence[WorkerProcess], tell: Tell) -> None:
         """The trigger asks when all words are in shards; the run is carried out here."""
         from mailweir.models.training.gate import Limits
-        from mailweir.services.trainer.job import find_run, finish
+        from mailweir.services.trainer.job import run_job
 
         request = await self._requested(workers)
         self.figures.shards, self.figures.run_id = len(request.shards), request.run_id
@@ -136,8 +138,7 @@ class LoopWalk:
         # the gate as it is, but for what a network 32 wide cannot keep (it loses more by int8 than a real one) and a shown one
         # need not (the machine may have other work, and the milliseconds are not what is shown)
         limits = Limits(latency_ratio=1e6, parity_agreement=0.9, parity_cost=0.1)
-        found = await asyncio.to_thread(find_run, self._settings, self._bus, request.run_id)
-        end = await asyncio.to_thread(finish, self._settings, self._bus, found, tell, limits)
+        end = await asyncio.to_thread(run_job, self._settings, self._bus, request.run_id, tell, limits)
         self.figures.outcome, self.figures.reasons = end.outcome, end.reasons
         if end.candidate:
             self.figures.second = end.candidate.version
@@ -158,7 +159,7 @@ class LoopWalk:
             "Better", f"{told}{figures.others_after} of {figures.others} others (before {figures.others_before})"
         )
 
-    async def _go_back(self, lesson: Lesson) -> None:
+    async def _go_back(self, lesson: Lesson, workers: Sequence[WorkerProcess]) -> None:
         """Somebody has doubts: the version is demoted, and what it decided is decided again."""
         from mailweir.services.classify.again.demotion import demotion_of
         from mailweir.services.classify.again.reclassify import Repair, Report
@@ -168,11 +169,9 @@ class LoopWalk:
         demotion = demotion_of(self._registry, bad)
         report = await Repair(self._bus(), self._settings, self._registry, demotion).run(Report())
         self.figures.redecided = report.redecided
-        await self._read_decisions()
+        await self._collect({row.id for row in lesson.seen}, self.figures.first, workers)
         latest = [self._decisions[row.id] for row in lesson.seen]
-        self.figures.superseding = sum(
-            one.supersedes is not None and one.model.version == self.figures.first for one in latest
-        )
+        self.figures.superseding = sum(one.supersedes is not None for one in latest)
         told = f"{report.redecided} mails that {bad.version} had decided are decided again by {self.figures.first}"
         self._done("Rollback", f"{told}, each names what it supersedes")
 
@@ -188,22 +187,9 @@ class LoopWalk:
             await sender.stop()
 
     async def _collect(self, wanted: set[str], version: str, workers: Sequence[WorkerProcess]) -> None:
-        """Until each of these mails was decided by that version."""
-
-        async def all_there() -> bool:
-            await self._read_decisions()
-            there = {name for name, one in self._decisions.items() if one.model.version == version}
-            return wanted <= there
-
-        await self._until(all_there, f"decisions by {version}", workers)
-
-    async def _read_decisions(self) -> None:
-        """The latest of each mail, from the beginning of the topic."""
-        async with open_topic(self._settings, CLASSIFIED) as topic:
-            async for record in topic.since(0):
-                decision = Decision.decode(record.value)
-                if decision.input_id:
-                    self._decisions[decision.input_id] = decision
+        """Until that version was the last to decide each of these mails."""
+        reached = partial(self._decisions.last_by, version, wanted)
+        await self._until(reached, f"decisions by {version}", workers)
 
     async def _requested(self, workers: Sequence[WorkerProcess]) -> RetrainRequested:
         from mailweir.services.cli.retrain import read_history
@@ -233,21 +219,7 @@ class LoopWalk:
         return KafkaBus(self._settings)
 
     def _word(self, row: MailRow, person: str, at: datetime) -> Feedback:
-        decision, label = self._decisions[row.id], row.label("category")
-        assert decision.source is not None  # noqa: S101 - it came through Kafka
-        assert label is not None  # noqa: S101 - every row of the lesson has one
-        right = decision.heads["category"].label == label
-        return Feedback(
-            decision_id=decision.decision_id,
-            email_id=decision.email_id,
-            source=decision.source,
-            model=decision.model,
-            taxonomy=decision.taxonomy,
-            heads={"category": Correction(label=label, confirmed=right)},
-            person=person,
-            origin="human",
-            given_at=at,
-        )
+        return word_about(self._decisions[row.id], person, [f"category={row.label('category')}"], None, at=at)
 
     def _right(self, rows: Sequence[MailRow]) -> int:
         return sum(self._decisions[row.id].heads["category"].label == row.label("category") for row in rows)
@@ -267,12 +239,6 @@ def _parted(rows: Sequence[MailRow]) -> tuple[list[MailRow], list[MailRow]]:
     """Mails of the class, and others."""
     ours = [row for row in rows if row.label("category") == CLASS]
     return ours, [row for row in rows if row.label("category") != CLASS]
-
-
-def _record(settings: Settings, word: Feedback) -> Outgoing:
-    trace = child_traceparent(trace_id(word.email_id), "demo", word.event_id)
-    headers = event_headers(word, "demo", trace)
-    return Outgoing(settings.topic_name(FEEDBACK.name), word.email_id.encode(), word.encode(), headers)
 
 
 def _changes(folder: Path) -> dict[str, Any]:
