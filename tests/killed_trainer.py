@@ -7,13 +7,12 @@ import os
 import signal
 import sys
 
-from lessons import lenient, no_page
+from lessons import lenient, no_page, run_once
 from pydantic import TypeAdapter
 
 from mailweir.models.training.gate import page
 from mailweir.schemas.events import RetrainRequested, ShardClosed
 from mailweir.services.settings import Settings
-from mailweir.services.trainer.carry import run_once
 from mailweir.services.trainer.progress import Progress
 
 

@@ -20,6 +20,7 @@ from mailweir.schemas.events import (
     Correction,
     ModelRef,
     OffsetRange,
+    RetrainFinished,
     RetrainRequested,
     ShardClosed,
     ShardRef,
@@ -27,6 +28,9 @@ from mailweir.schemas.events import (
 )
 from mailweir.schemas.ids import digest
 from mailweir.services.settings import Settings
+from mailweir.services.trainer.carry import carry_out
+from mailweir.services.trainer.folder import held
+from mailweir.services.trainer.progress import Tell, silent
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 EMAIL = TaxonomyRef(name="email", version=1)
@@ -160,3 +164,15 @@ def no_page(folder: Path, _judged: object, _data: str) -> Path:
     folder.mkdir(exist_ok=True)
     (folder / "index.html").write_text("")
     return folder / "index.html"
+
+
+def run_once(
+    settings: Settings,
+    request: RetrainRequested,
+    shards: Sequence[ShardClosed],
+    tell: Tell = silent,
+    limits: Limits | None = None,
+) -> RetrainFinished:
+    """Carry the run out, without Kafka, in its own folder."""
+    with held(settings, request.run_id) as folder:
+        return carry_out(settings, request, shards, folder, tell, limits)

@@ -77,3 +77,9 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def unwritable(folder: Path, error: OSError) -> RegistryError:
+    """What to say where something in `folder` could not be written."""
+    where = error.filename or folder
+    return RegistryError(f"{where}: {error.strerror}: is there room, and may we write?", path=str(where))

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from mailweir.models.registry.durable import replace_file, sync
+from mailweir.models.registry.durable import replace_file, sync, unwritable
 from mailweir.models.registry.keys import PrivateKey
 from mailweir.models.registry.signature import SIGNATURE, read_signature, sign
 from mailweir.models.registry.verify import Trusted, verify_bundle
@@ -37,8 +37,7 @@ def take_in(source: Path, target: Path, key: PrivateKey | None) -> bool:
             Bundle.load(made)
             return _put(made, target, key)
     except OSError as error:
-        where = error.filename or target
-        raise RegistryError(f"{where}: {error.strerror}: is there room, and may we write?", path=str(where)) from error
+        raise unwritable(target, error) from error
 
 
 def _copy(source: Path, made: Path, found: Trusted) -> None:

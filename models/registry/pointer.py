@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
-from mailweir.models.registry.durable import append_line, locked, replace_file
+from mailweir.models.registry.durable import append_line, locked, replace_file, unwritable
 from mailweir.schemas.errors import ChampionChanged, RegistryError
 from mailweir.schemas.events import ModelRef, Part, Sha256, UtcTime
 
@@ -88,8 +88,7 @@ def swap_champion(
             append_line(folder / HISTORY, content)
             return _entry(content)
     except OSError as error:
-        where = error.filename or folder
-        raise RegistryError(f"{where}: {error.strerror}: is there room, and may we write?", path=str(where)) from error
+        raise unwritable(folder, error) from error
 
 
 def before_champion(history: Sequence[Promotion]) -> Promotion | None:

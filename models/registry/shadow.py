@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from mailweir.models.registry.durable import locked, replace_file, sync
+from mailweir.models.registry.durable import locked, replace_file, sync, unwritable
 from mailweir.schemas.errors import RegistryError
 from mailweir.schemas.events import ModelRef, Part, Sha256, UtcTime
 
@@ -54,7 +54,7 @@ def write_shadow(folder: Path, make: Callable[[], Shadow]) -> Shadow:
             replace_file(folder / SHADOW, made.model_dump_json().encode())
             return made
     except OSError as error:
-        raise _refused(folder, error) from error
+        raise unwritable(folder, error) from error
 
 
 def remove_shadow(folder: Path) -> bool:
@@ -71,9 +71,4 @@ def remove_shadow(folder: Path) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise _refused(folder, error) from error
-
-
-def _refused(folder: Path, error: OSError) -> RegistryError:
-    where = error.filename or folder
-    return RegistryError(f"{where}: {error.strerror}: is there room, and may we write?", path=str(where))
+        raise unwritable(folder, error) from error

@@ -20,11 +20,11 @@ from mailweir.services.settings import Settings
 from mailweir.services.telemetry import logger
 from mailweir.services.trainer import candidate, judge
 from mailweir.services.trainer.champion import House, open_house
-from mailweir.services.trainer.folder import ADMISSION, END, PLAN, RunFolder, held
+from mailweir.services.trainer.folder import ADMISSION, END, PLAN, RunFolder
 from mailweir.services.trainer.lesson import Taught, files_of, sources_of, teach
 from mailweir.services.trainer.progress import Progress, Tell, silent
 
-__all__ = ["carry_out", "run_once"]
+__all__ = ["carry_out"]
 
 log = logger(__name__)
 
@@ -56,23 +56,6 @@ class _Run:
     limits: Limits | None
 
 
-def run_once(
-    settings: Settings,
-    request: RetrainRequested,
-    shards: Sequence[ShardClosed],
-    tell: Tell = silent,
-    limits: Limits | None = None,
-) -> RetrainFinished:
-    """Carry the run out, without Kafka: the end that is to be told. A run that has ended gives the same end again.
-
-    Raises:
-        SetupError: it cannot begin as this machine is set up; nothing was decided.
-        DependencyError: a store is away, or another process carries it out; call again.
-    """
-    with held(settings, request.run_id) as folder:
-        return carry_out(settings, request, shards, folder, tell, limits)
-
-
 def carry_out(
     settings: Settings,
     request: RetrainRequested,
@@ -81,7 +64,12 @@ def carry_out(
     tell: Tell = silent,
     limits: Limits | None = None,
 ) -> RetrainFinished:
-    """As `run_once`, in a folder that is held already."""
+    """Carry the run out in its folder, without Kafka: the end that is to be told. A run that has ended gives the same end again.
+
+    Raises:
+        SetupError: it cannot begin as this machine is set up; nothing was decided.
+        DependencyError: a store is away; call again.
+    """
     if (known := folder.read(END)) is not None:
         return RetrainFinished.decode(known)
     house, sources = open_house(settings), sources_of(settings)

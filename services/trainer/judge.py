@@ -18,6 +18,7 @@ from mailweir.models.training.gate import Limits
 from mailweir.models.training.gate.judge import FRESH, HOLDOUT
 from mailweir.models.training.gate.rows import unseen
 from mailweir.models.training.gate.run import Sets, run_gate
+from mailweir.models.training.gate.verdict import VERDICT
 from mailweir.models.training.recipe import Recipe
 from mailweir.schemas.events import ModelRef
 from mailweir.schemas.manifest import Manifest
@@ -27,7 +28,7 @@ from mailweir.services.trainer.progress import Progress, Tell
 
 __all__ = ["Found", "earlier", "figures", "judge", "sets_of"]
 
-_NAME = "verdict/verdict.json"
+_NAME = f"verdict/{VERDICT}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from lessons import (
     champion_of,
     lenient,
     no_page,
+    run_once,
     run_settings,
     said,
     serving,
@@ -50,7 +51,6 @@ from mailweir.services.feedback.holdings import withdrawals
 from mailweir.services.feedback.join import withdrawal
 from mailweir.services.memory import MemoryBus
 from mailweir.services.settings import Settings
-from mailweir.services.trainer.carry import run_once
 from mailweir.services.trainer.job import run_job
 from mailweir.services.trainer.progress import Progress
 from mailweir.services.trainer.rebuild import rebuild

@@ -13,11 +13,11 @@ from mailweir.models.training.gate.pictures import calibrations_png, changes_png
 from mailweir.models.training.gate.run import Judged
 from mailweir.models.training.gate.slices import ALL
 from mailweir.models.training.gate.sureness import calibration_of
-from mailweir.models.training.gate.verdict import Check, Rule, Verdict
+from mailweir.models.training.gate.verdict import VERDICT, Check, Rule, Verdict
 
-__all__ = ["PAGE", "VERDICT", "write_page"]
+__all__ = ["PAGE", "write_page"]
 
-PAGE, VERDICT = "index.html", "verdict.json"
+PAGE = "index.html"
 
 _BUNDLE: tuple[Rule, ...] = ("labels", "rows", "neighbours", "parity", "latency", "size")
 _SURE: tuple[Rule, ...] = ("calibration", "answered", "answered_right")

@@ -13,7 +13,10 @@ from mailweir.models.evaluation.tally import Estimate
 from mailweir.models.training.gate.limits import Limits
 from mailweir.schemas.events import ModelRef
 
-__all__ = ["Check", "Rule", "Verdict"]
+__all__ = ["VERDICT", "Check", "Rule", "Verdict"]
+
+VERDICT = "verdict.json"
+"""Its file in the folder of a report or run."""
 
 Rule = Literal[
     "labels", "rows", "floor", "not_worse", "calibration", "answered", "answered_right", "neighbours", "parity", "latency", "size"
