@@ -53,7 +53,7 @@ train: setup ## train the email bundle anew into build/bundle; PUBLIC=DIR: with 
 	@$(BIN)/mailweir train --out build/bundle $(if $(PUBLIC),--public '$(PUBLIC)')
 	$(BIN)/mailweir train --trm build/bundle --out build/bundle
 
-dashboards: setup ## write deploy/grafana/dashboards anew from their generator
+dashboards: setup ## write services/dashboard/boards anew from their generator
 	@PYTHONPATH=deploy $(PY) -m grafana
 
 clean: ## everything that was made here
