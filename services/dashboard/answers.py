@@ -77,7 +77,8 @@ def _number(text: str) -> float | None:
 
 
 def _highest(line: Mapping[str, Any]) -> float:
-    return max(value for value in line["values"] if value is not None)
+    highest: float = max(value for value in line["values"] if value is not None)
+    return highest
 
 
 def _beyond(value: float | None, under: float | None) -> float | None:

@@ -106,7 +106,7 @@ class Page:
             return error.message
         return ""
 
-    async def _first(self, request: web.Request) -> web.StreamResponse:
+    async def _first(self, _: web.Request) -> web.StreamResponse:
         raise web.HTTPFound(f"/{next(iter(self._boards))}")
 
     async def _page(self, request: web.Request) -> web.Response:

@@ -5,7 +5,7 @@ import { axisSteps, axisTime, format, formatAll } from "./units.js";
 
 const COLOURS = 8; // --line-1 … --line-8 of page.css; a ninth line has the first colour and is dashed
 const DASHES = [[], [6, 4], [2, 3], [10, 4, 2, 4]];
-const FILLED = 4; // up to so many lines are filled below: more would only mix colours
+const PADDING = [8, 20, 0, 0]; // the last mark of the time axis reaches beyond the picture
 
 const themed = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const font = () => `12px ${themed("--font")}`;
@@ -83,12 +83,13 @@ export function lines(host, { answer, unit, limit, events, height, told }) {
       stroke: colour,
       dash,
       width: 1.5,
-      fill: answer.series.length <= FILLED ? `${colour}1a` : undefined,
+      fill: answer.series.length === 1 ? `${colour}1a` : undefined, // several would only mix their colours,
       points: { show: true, size: 4, filter: (u, at) => alone(u.data[at]) },
     };
   });
   const options = {
     ...sized(host, height),
+    padding: PADDING,
     series: [{}, ...drawn],
     axes: axes(unit),
     scales: { y: { range: span } },
@@ -110,14 +111,15 @@ export function heat(host, { answer, unit, events, height, told }) {
   const [times, values] = axes(unit);
   const options = {
     ...sized(host, height),
+    padding: PADDING,
     series: [{}, { label: "", show: true, stroke: "transparent", points: { show: false } }],
     axes: [
-      times,
+      { ...times, grid: { show: false } },
       {
         ...values,
         incrs: undefined,
-        splits: () => bounds.map((_, at) => at + 1),
-        values: () => bounds.map((bound) => (Number.isFinite(bound) ? `≤ ${format(unit, bound)}` : "more")),
+        splits: (u) => named(bounds.length, u.bbox.height / devicePixelRatio).map((at) => at + 0.5),
+        values: (_, marks) => marks.map((mark) => (Number.isFinite(bounds[mark - 0.5]) ? `≤ ${format(unit, bounds[mark - 0.5])}` : "more")),
         grid: { show: false },
       },
     ],
@@ -133,6 +135,12 @@ export function heat(host, { answer, unit, events, height, told }) {
   return new uPlot(options, [answer.times, answer.times.map(() => null)], host);
 }
 
+// Those of so many bands that there is room to name.
+function named(count, height) {
+  const every = Math.max(1, Math.ceil((count * 16) / Math.max(height, 16)));
+  return Array.from({ length: count }, (_, at) => at).filter((at) => at % every === 0);
+}
+
 function drawBands(u, answer, most) {
   const step = (answer.times[1] ?? answer.times[0] + 1) - answer.times[0];
   u.ctx.save();
@@ -145,9 +153,9 @@ function drawBands(u, answer, most) {
     const height = u.valToPos(row, "y", true) - top;
     band.values.forEach((value, at) => {
       if (!value) return;
-      const left = u.valToPos(answer.times[at] - step, "x", true);
+      const left = Math.round(u.valToPos(answer.times[at] - step, "x", true));
       u.ctx.globalAlpha = 0.12 + 0.88 * Math.sqrt(value / most);
-      u.ctx.fillRect(Math.floor(left), top, Math.ceil(u.valToPos(answer.times[at], "x", true) - left), height - 1);
+      u.ctx.fillRect(left, top, Math.round(u.valToPos(answer.times[at], "x", true)) - left, height - 1);
     });
   });
   u.ctx.restore();

@@ -95,6 +95,7 @@ async function around(signal) {
   const [choices, events] = await Promise.all([
     ask(`/${name}/choices`, question(), signal), ask(`/${name}/events`, question(), signal)]);
   fillChoices(choices);
+  byId("event").hidden = !events.length;
   return events;
 }
 

@@ -10,9 +10,9 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
-const UNIT_PX = 30; // of Grafana's grid, one unit of height
-const LEGEND_PX = 96; // title and legend of a graph
-const EVENT = "a new model took over";
+const GRID = 24; // columns of Grafana's grid
+const UNIT_PX = 32; // of Grafana's grid, one unit of height
+const LEGEND_PX = 84; // title and legend of a graph
 
 const last = (values) => values.findLastIndex((value) => value !== null);
 
@@ -38,13 +38,15 @@ export class Panel {
     const links = (source.links ?? []).map((link) =>
       make("a", { href: link.url.replace("${runbooks}", "/runbooks"), target: "_blank", rel: "noopener" }, link.title));
     const head = make("div", { class: "head" }, make("h3", { id: heading }, this.title), why, tip, ...links);
-    const attributes = { class: `panel span-${source.gridPos.w} ${this.kind}`, "aria-labelledby": heading, "data-panel": this.id };
-    return make("article", { ...attributes, "data-state": "loading" }, head, this.body);
+    const attributes = { class: `panel ${this.kind}`, "aria-labelledby": heading, "data-panel": this.id, "data-state": "loading" };
+    const element = make("article", attributes, head, this.body);
+    element.style.setProperty("--span", source.gridPos.w);
+    element.style.setProperty("--span-narrow", source.gridPos.w <= GRID / 2 - 1 ? GRID / 2 : GRID);
+    return element;
   }
 
   // Shows an answer; `events` are moments to mark.
   show(answer, events) {
-    this.element.title = "";
     const { series, bands, rows } = answer;
     if (!(series ?? bands ?? rows).length) return this.say("empty", "No data", "Nothing was recorded for this choice in this time; zero would be drawn.");
     this.element.dataset.state = "ok";
@@ -71,8 +73,7 @@ export class Panel {
     const legend = make("ul", { class: "legend" });
     this.body.append(host, legend);
     const told = this.kind === "heatmap" ? this.heatLegend(legend, answer) : this.lineLegend(legend, answer);
-    if (this.limit !== undefined) legend.append(make("li", { class: "limit" }, `bad from ${format(this.unit, this.limit)}`));
-    if (events.length) legend.append(make("li", { class: "event" }, EVENT));
+    if (this.limit !== undefined) legend.prepend(make("li", { class: "limit" }, `bad from ${format(this.unit, this.limit)}`));
     host.setAttribute("aria-label", `${this.title}: ${legend.innerText.replaceAll("\n", " ")}`);
     const options = { answer, unit: this.unit, limit: this.limit, events, height: this.height - LEGEND_PX, told };
     this.draw(host, () => (this.kind === "heatmap" ? heat : lines)(host, options), (plot) => this.apply(plot, answer));
