@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -81,7 +82,7 @@ class Prometheus:
         except TimeoutError as error:
             raise self._away(f"has not answered within {_WAIT_S:.0f} s") from error
         except aiohttp.ClientConnectorError as error:
-            raise self._away(f"does not answer ({error.os_error.strerror or error.os_error})") from error
+            raise self._away(f"does not answer ({_reason(error.os_error)})") from error
         except aiohttp.ClientError as error:
             raise self._away(f"broke off ({type(error).__name__})") from error
         return self._data(content, answer.status)
@@ -97,6 +98,11 @@ class Prometheus:
 
     def _away(self, what: str) -> DependencyError:
         return DependencyError(f"Prometheus at {self.shown} {what}", kind="away")
+
+
+def _reason(error: OSError) -> str:
+    """Of the system; asyncio puts words of its own before it. A name that is not found has a negative number."""
+    return os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror or str(error)
 
 
 async def _bounded(content: aiohttp.StreamReader) -> bytes:

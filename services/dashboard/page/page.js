@@ -129,7 +129,8 @@ async function everything(signal) {
 
 function tell(trouble) {
   byId("trouble").hidden = !trouble;
-  byId("trouble").textContent = trouble ? `${trouble.message}. What is drawn below is from before.` : "";
+  const before = panels.some((panel) => panel.element.dataset.state === "ok");
+  byId("trouble").textContent = trouble ? `${trouble.message}.${before ? " What is drawn below is from before." : ""}` : "";
   document.body.classList.toggle("stale", Boolean(trouble));
   if (!trouble) byId("state").textContent = `seen at ${timeOfDay(Date.now() / 1000)}`;
 }
