@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -75,9 +76,9 @@ def chromium() -> Iterator[Browser]:
     options = ChromeOptions()
     for argument in _ARGUMENTS:
         options.add_argument(argument)
-    options.binary_location = "/usr/bin/chromium"
+    options.binary_location = str(shutil.which("chromium"))
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = Chrome(options, Service("/usr/bin/chromedriver"))
+    driver = Chrome(options, Service(shutil.which("chromedriver")))
     try:
         yield Browser(driver)
     finally:

@@ -41,7 +41,7 @@ def dashboard(
     r"""Serve the dashboards as a page on this machine, for people without Grafana.
 
     The six dashboards that Grafana shows, from the same files: http://127.0.0.1:8090/overview, /stream, /model, /loop, /dead-letters and
-    /capacity, each by environment, stage, head and model version, over an hour to a week, refreshed by itself. The page asks Prometheus nothing but
+    /capacity, each by environment, stage, head and model version, over a quarter of an hour to a week, refreshed by itself. The page asks Prometheus nothing but
     its panels' queries and loads nothing from elsewhere. Needs [bold]pip install 'mailweir\[dashboard]'[/].
 
     [bold]mailweir dashboard --prometheus http://127.0.0.1:9090[/]

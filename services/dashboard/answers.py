@@ -17,6 +17,7 @@ SERIES = 60
 
 Matrix = list[dict[str, Any]]
 """`result` of Prometheus' `query_range` or `query`."""
+_NUMBER = re.compile(r"([0-9]+)")
 _LABEL = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
 
@@ -25,7 +26,7 @@ def graph(window: Window, queries: Sequence[Query], answers: Sequence[Matrix]) -
     found = [
         {"name": _name(query.legend, series["metric"]), "values": _values(window, series)}
         for query, matrix in zip(queries, answers, strict=True)
-        for series in matrix
+        for series in sorted(matrix, key=lambda one: _order(query.legend, one["metric"]))
     ]
     lines = [line for line in found if any(value is not None for value in line["values"])]
     kept = sorted(lines, key=_highest, reverse=True)[:SERIES] if len(lines) > SERIES else lines
@@ -63,6 +64,11 @@ def _name(legend: str, metric: Mapping[str, str]) -> str:
     if legend:
         return _LABEL.sub(lambda found: metric.get(found[1], ""), legend).strip()
     return ", ".join(f"{label} {value}" for label, value in metric.items())
+
+
+def _order(legend: str, metric: Mapping[str, str]) -> list[str | int]:
+    """Partition 2 before partition 10: words and numbers by turns."""
+    return [int(part) if part.isdigit() else part for part in _NUMBER.split(_name(legend, metric))]
 
 
 def _values(window: Window, series: Mapping[str, Any]) -> list[float | None]:

@@ -12,13 +12,13 @@ from mailweir.services.dashboard.boards import Board
 
 __all__ = ["SPANS", "Window", "chosen", "fill", "window"]
 
-SPANS = {"1h": 3_600, "6h": 21_600, "24h": 86_400, "7d": 604_800}
+SPANS = {"15m": 900, "1h": 3_600, "6h": 21_600, "24h": 86_400, "7d": 604_800}
 """Seconds."""
 EVERY = ".*"
 """Grafana's "All" of our variables."""
 
 _POINTS = 300  # of a line: more than the pixels of the narrowest panel show
-_STEPS = (15, 30, 60, 120, 300, 600, 900, 1_800, 3_600)
+_STEPS = (5, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600)
 _VARIABLE = re.compile(r"\$\{?(\w+)\}?")
 _META = frozenset(r"\.^$*+?()[]{}|")
 

@@ -102,7 +102,8 @@ class Prometheus:
 
 def _reason(error: OSError) -> str:
     """Of the system; asyncio puts words of its own before it. A name that is not found has a negative number."""
-    return os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror or str(error)
+    number = error.errno or 0
+    return os.strerror(number) if number > 0 else error.strerror or str(error)
 
 
 async def _bounded(content: aiohttp.StreamReader) -> bytes:

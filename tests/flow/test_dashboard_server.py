@@ -94,7 +94,7 @@ def test_nobody_asks_prometheus_anything_else_here(page: URL) -> None:
     [
         ("/nothing", 404, "there are: overview, stream"),
         ("/api/boards/overview/panels/1", 404, "no such panel"),  # a row
-        ("/api/boards/overview/panels/2?range=9d", 400, "there are: 1h, 6h, 24h, 7d"),
+        ("/api/boards/overview/panels/2?range=9d", 400, "there are: 15m, 1h, 6h, 24h, 7d"),
         ("/api/boards/overview/panels/2?until=yesterday", 400, "give Unix seconds"),
         ("/api/boards/overview/panels/2?until=nan", 400, "give Unix seconds"),
         ("/api/boards/capacity/panels/4?core_hour=1)%20or%20vector(1", 400, "give a number such as 0.04"),

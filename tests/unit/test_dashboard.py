@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailweir.schemas.errors import InputError, SettingsError
+from mailweir.services.cli.demo_dashboard import live_dashboard
 from mailweir.services.dashboard import BOARDS, answers, find_library, library, read_boards
 from mailweir.services.dashboard.asked import SPANS, Window, chosen, fill, window
 from mailweir.services.dashboard.boards import Query, parse
@@ -120,6 +122,13 @@ def test_of_too_many_lines_the_highest_are_kept_and_the_others_counted() -> None
     assert {line["name"] for line in found["series"]} == {str(number) for number in range(5, answers.SERIES + 5)}
 
 
+def test_lines_are_in_the_order_that_people_count_in() -> None:
+    """Prometheus has partition 10 before partition 2."""
+    lines = [series({"partition": text}, (0, "1")) for text in ("0", "1", "10", "2")]
+    found = answers.graph(FOUR, [Query("", "ingest {{partition}}")], [lines])
+    assert [line["name"] for line in found["series"]] == ["ingest 0", "ingest 1", "ingest 2", "ingest 10"]
+
+
 def test_bands_have_what_is_in_them_alone() -> None:
     """Prometheus counts each bucket with all below it; the bounds are ordered as numbers."""
     matrix = [series({"le": "+Inf"}, (0, "6")), series({"le": "10.0"}, (0, "5")), series({"le": "5.0"}, (0, "2"))]
@@ -144,6 +153,18 @@ def test_a_table_has_a_column_for_each_label() -> None:
 def test_an_event_is_where_values_begin() -> None:
     """Moments in a row are one event."""
     assert answers.events(60, [series({}, (60, "1"), (120, "1"), (300, "1"))]) == [60, 300]
+
+
+async def test_a_demo_says_why_it_has_no_dashboard(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without Prometheus, and without the package to draw with; it goes on."""
+    said: list[str] = []
+    monkeypatch.setitem(sys.modules, "youplot", None)
+    async with live_dashboard([], tmp_path, said.append) as page:
+        assert page == ""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    async with live_dashboard([], tmp_path, said.append) as page:
+        assert page == ""
+    assert [text.rpartition(" install ")[2] for text in said] == ["'mailweir[dashboard]'", "prometheus)"]
 
 
 def test_another_release_of_the_library_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
