@@ -201,7 +201,9 @@ def test_a_prometheus_that_is_away_is_said(browser: Browser) -> None:
     with served(NOWHERE) as url:
         browser.open(f"{url}overview")
         said = browser.one("#trouble").text
-        assert f"Prometheus at {NOWHERE} does not answer (Connection refused)" in said
+        assert f"Prometheus at {NOWHERE} does not answer (Connection refused)." in said
+        assert "--prometheus" in said
+        assert "from before" not in said
         assert set(browser.states().values()) == {"error"}
         assert "No answer" in browser.panel("Workers seen").text
 
@@ -214,7 +216,8 @@ def test_what_was_seen_stays_when_prometheus_or_the_server_goes(browser: Browser
             assert not browser.one("#trouble").is_displayed()
         browser.one("form button").click()
         browser.settled()
-        assert "server of this page has ended" in browser.one("#trouble").text
+        said = browser.one("#trouble").text
+        assert "server of this page has ended. Start mailweir dashboard again. What is drawn below is from before." in said
         assert set(browser.states().values()) == {"ok"}
 
 

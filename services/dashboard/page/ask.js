@@ -13,7 +13,7 @@ export async function ask(path, asked, signal) {
     answer = await fetch(`/api/boards${path}?${asked}`, { signal });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Trouble("gone", "The server of this page has ended: start mailweir dashboard again");
+    throw new Trouble("gone", "The server of this page has ended");
   }
   if (answer.ok) return answer.json();
   const text = await answer.text();

@@ -108,7 +108,7 @@ export function lines(host, { answer, unit, limit, events, height, told }) {
 export function heat(host, { answer, unit, events, height, told }) {
   const most = Math.max(...answer.bands.flatMap((band) => band.values.map((value) => value ?? 0)));
   const bounds = answer.bands.map((band) => Number(band.bound));
-  const [times, values] = axes(unit);
+  const [times, bands] = axes(unit);
   const options = {
     ...sized(host, height),
     padding: PADDING,
@@ -116,7 +116,7 @@ export function heat(host, { answer, unit, events, height, told }) {
     axes: [
       { ...times, grid: { show: false } },
       {
-        ...values,
+        ...bands,
         incrs: undefined,
         splits: (u) => named(bounds.length, u.bbox.height / devicePixelRatio).map((at) => at + 0.5),
         values: (_, marks) => marks.map((mark) => (Number.isFinite(bounds[mark - 0.5]) ? `≤ ${format(unit, bounds[mark - 0.5])}` : "more")),

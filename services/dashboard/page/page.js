@@ -4,6 +4,7 @@ import { ask, Trouble } from "./ask.js";
 import { make, Panel } from "./panel.js";
 import { timeOfDay } from "./units.js";
 
+const REMEDIES = { away: "Start it, or give mailweir dashboard another address with --prometheus.", gone: "Start mailweir dashboard again." };
 const name = location.pathname.slice(1);
 const asked = new URLSearchParams(location.search);
 const byId = (id) => document.getElementById(id);
@@ -130,7 +131,9 @@ async function everything(signal) {
 function tell(trouble) {
   byId("trouble").hidden = !trouble;
   const before = panels.some((panel) => panel.element.dataset.state === "ok");
-  byId("trouble").textContent = trouble ? `${trouble.message}.${before ? " What is drawn below is from before." : ""}` : "";
+  byId("trouble").textContent = trouble
+    ? [`${trouble.message}.`, REMEDIES[trouble.kind], before && "What is drawn below is from before."].filter(Boolean).join(" ")
+    : "";
   document.body.classList.toggle("stale", Boolean(trouble));
   if (!trouble) byId("state").textContent = `seen at ${timeOfDay(Date.now() / 1000)}`;
 }

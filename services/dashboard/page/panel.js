@@ -37,7 +37,8 @@ export class Panel {
     const why = make("button", { type: "button", class: "why", "aria-label": "What is this?", "aria-describedby": tip.id }, "?");
     const links = (source.links ?? []).map((link) =>
       make("a", { href: link.url.replace("${runbooks}", "/runbooks"), target: "_blank", rel: "noopener" }, link.title));
-    const head = make("div", { class: "head" }, make("h3", { id: heading }, this.title), why, tip, ...links);
+    this.at = make("span", { class: "at" }); // the moment under the cursor
+    const head = make("div", { class: "head" }, make("h3", { id: heading }, this.title), why, tip, this.at, ...links);
     const attributes = { class: `panel ${this.kind}`, "aria-labelledby": heading, "data-panel": this.id, "data-state": "loading" };
     const element = make("article", attributes, head, this.body);
     element.style.setProperty("--span", source.gridPos.w);
@@ -72,7 +73,11 @@ export class Panel {
     const host = make("div", { class: "plot", role: "img" });
     const legend = make("ul", { class: "legend" });
     this.body.append(host, legend);
-    const told = this.kind === "heatmap" ? this.heatLegend(legend, answer) : this.lineLegend(legend, answer);
+    const values = this.kind === "heatmap" ? this.heatLegend(legend, answer) : this.lineLegend(legend, answer);
+    const told = (index) => {
+      this.at.textContent = index === null ? "" : timeOfDay(answer.times[index]);
+      values(index);
+    };
     if (this.limit !== undefined) legend.prepend(make("li", { class: "limit" }, `bad from ${format(this.unit, this.limit)}`));
     host.setAttribute("aria-label", `${this.title}: ${legend.innerText.replaceAll("\n", " ")}`);
     const options = { answer, unit: this.unit, limit: this.limit, events, height: this.height - LEGEND_PX, told };
@@ -80,13 +85,13 @@ export class Panel {
   }
 
   // Draws now, and again whenever the room for it has another width.
-  draw(host, make_, ready = () => {}) {
+  draw(host, picture, ready = () => {}) {
     let width = 0;
     this.redraw = () => {
       if (!host.clientWidth || host.clientWidth === width) return;
       width = host.clientWidth;
       host.replaceChildren();
-      this.plot = make_();
+      this.plot = picture();
       ready(this.plot);
     };
     this.redraw();
@@ -132,7 +137,7 @@ export class Panel {
       const at = index ?? answer.times.length - 1;
       const some = answer.bands.filter((band) => band.values[at]);
       const listed = some.map((band) => `${this.bound(band)} ${format("ops", band.values[at])}`);
-      text.textContent = index === null ? "The deeper the colour, the more" : `${timeOfDay(answer.times[at])}: ${listed.join(", ") || "none"}`;
+      text.textContent = index === null ? "The deeper the colour, the more" : listed.join(", ") || "none";
     };
     told(null);
     return told;
@@ -176,9 +181,9 @@ export class Panel {
     this.redraw = () => {};
     const head = [...labels, "value"].map((label) => make("th", { scope: "col" }, label));
     const sorted = rows.toSorted((one, other) => (other.at(-1) ?? 0) - (one.at(-1) ?? 0));
-    const lines_ = sorted.map((row) =>
+    const body = sorted.map((row) =>
       make("tr", {}, ...row.slice(0, -1).map((cell) => make("td", {}, cell)), make("td", { class: "number" }, format(this.unit, row.at(-1)))));
-    const table = make("table", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...lines_));
+    const table = make("table", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...body));
     this.body.append(make("div", { class: "scroll", tabindex: "0" }, table));
   }
 }
