@@ -217,7 +217,9 @@ def test_what_was_seen_stays_when_prometheus_or_the_server_goes(browser: Browser
         browser.one("form button").click()
         browser.settled()
         said = browser.one("#trouble").text
-        assert "server of this page has ended. Start mailweir dashboard again. What is drawn below is from before." in said
+        assert (
+            "server of this page has ended. Start mailweir dashboard again. What is drawn below is from before." in said
+        )
         assert set(browser.states().values()) == {"ok"}
 
 
