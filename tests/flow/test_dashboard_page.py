@@ -17,6 +17,7 @@ from command import running
 from history import HOSTILE, filled_prometheus
 from selenium.webdriver import Keys
 from selenium.webdriver.support.select import Select
+from selenium.webdriver.support.wait import WebDriverWait
 
 from mailweir.services.dashboard import BOARDS, Page, Prometheus, address, find_library, read_boards
 from mailweir.services.dashboard.boards import FOLDER, parse
@@ -182,6 +183,29 @@ def test_a_description_and_a_line_are_reached_by_keyboard(browser: Browser, page
     link = panel.find_element("link text", "Runbook").get_attribute("href")
     with urlopen(str(link)) as answer:
         assert answer.read().startswith(b"# MailweirLagGrows")
+
+
+def test_it_asks_again_by_itself_and_leaves_the_reader_alone(browser: Browser, page: str, end: int) -> None:
+    """Without a click; the focus stays, so does what was switched off, and no picture of before is kept."""
+    hurry = "const wait = window.setTimeout; window.waits = []; window.setTimeout = (call, ms) => (window.waits.push(ms), wait(call, ms / 20));"
+    command = "Page.addScriptToEvaluateOnNewDocument"
+    script = browser.driver.execute_cdp_cmd(command, {"source": hurry})
+    try:
+        browser.open(f"{page}stream?until={end}&refresh=10")
+    finally:
+        browser.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+    button = browser.panel("Lag in seconds").find_element("css selector", ".legend button")
+    button.send_keys(Keys.SPACE)
+    browser.run("performance.clearResourceTimings()")
+    asked = "return performance.getEntriesByType('resource').filter((one) => one.name.includes('/panels/2?')).length"
+    WebDriverWait(browser.driver, 30).until(lambda _: browser.run(asked) >= 3)
+    browser.settled()
+    assert browser.run("return window.waits.filter((ms) => ms !== 10000)") == []
+    assert browser.run("return document.activeElement === arguments[0]", button)
+    assert button.get_attribute("aria-pressed") == "false"
+    Select(browser.one("[name=stage]")).select_by_value("ingest")  # other lines: other pictures
+    browser.settled()
+    assert browser.run("return uPlot.sync('mailweir').plots.length") == len(browser.states())
 
 
 def test_numbers_have_sensible_units(browser: Browser, page: str) -> None:

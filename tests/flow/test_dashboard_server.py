@@ -51,7 +51,7 @@ def test_every_answer_forbids_what_the_page_does_not_need(page: URL) -> None:
 
 def test_nothing_comes_from_elsewhere(page: URL) -> None:
     """No file that we wrote names another host."""
-    for name in ("index.html", "page.js", "panel.js", "chart.js", "units.js", "ask.js"):
+    for name in ("index.html", "page.js", "panel.js", "graph.js", "elements.js", "chart.js", "units.js", "ask.js"):
         _, text = get(page, "/overview" if name == "index.html" else f"/files/{name}")
         assert text
         assert "://" not in text

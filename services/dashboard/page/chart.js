@@ -74,16 +74,39 @@ function sized(host, height) {
   return { width: Math.max(host.clientWidth, 80), height };
 }
 
-// `told` is called with the index under the cursor, or null. Answers the uPlot.
-export function lines(host, { answer, unit, limit, events, height, told }) {
-  const drawn = answer.series.map((line, number) => {
+// A picture that is made again whenever the room for it has another width; `picture` answers a uPlot.
+export class Drawing {
+  constructor(host, picture) {
+    this.host = host;
+    this.picture = picture;
+    this.width = 0;
+    this.redraw();
+  }
+
+  redraw() {
+    if (!this.host.clientWidth || this.host.clientWidth === this.width) return;
+    this.width = this.host.clientWidth;
+    this.end();
+    this.plot = this.picture();
+  }
+
+  // uPlot keeps every plot that shares its cursor with others until it is told.
+  end() {
+    this.plot?.destroy();
+  }
+}
+
+// `graph` has the answer, the events to mark, data() of both, and tell(), which is called with the index under the cursor, or null.
+export function lines(host, graph, { unit, limit, height }) {
+  const { series } = graph.answer;
+  const drawn = series.map((line, number) => {
     const { colour, dash } = look(number);
     return {
       label: line.name,
       stroke: colour,
       dash,
       width: 1.5,
-      fill: answer.series.length === 1 ? `${colour}1a` : undefined, // several would only mix their colours,
+      fill: series.length === 1 ? `${colour}1a` : undefined, // several would only mix their colours
       points: { show: true, size: 4, filter: (u, at) => alone(u.data[at]) },
     };
   });
@@ -97,17 +120,16 @@ export function lines(host, { answer, unit, limit, events, height, told }) {
     cursor: cursor(),
     hooks: {
       drawClear: [(u) => drawLimit(u, limit)],
-      draw: [(u) => drawEvents(u, events)],
-      setCursor: [(u) => told(u.cursor.idx)],
+      draw: [(u) => drawEvents(u, graph.events)],
+      setCursor: [(u) => graph.tell(u.cursor.idx)],
     },
   };
-  return new uPlot(options, [answer.times, ...answer.series.map((line) => line.values)], host);
+  return new uPlot(options, graph.data(), host);
 }
 
 // A band for each bucket, its colour the deeper the more is in it; the axis names the upper bounds.
-export function heat(host, { answer, unit, events, height, told }) {
-  const most = Math.max(...answer.bands.flatMap((band) => band.values.map((value) => value ?? 0)));
-  const bounds = answer.bands.map((band) => Number(band.bound));
+export function heat(host, graph, { unit, height }) {
+  const bounds = graph.answer.bands.map((band) => Number(band.bound));
   const [times, bands] = axes(unit);
   const options = {
     ...sized(host, height),
@@ -127,12 +149,12 @@ export function heat(host, { answer, unit, events, height, told }) {
     legend: { show: false },
     cursor: cursor(),
     hooks: {
-      drawClear: [(u) => drawBands(u, answer, most)],
-      draw: [(u) => drawEvents(u, events)],
-      setCursor: [(u) => told(u.cursor.idx)],
+      drawClear: [(u) => drawBands(u, graph.answer)],
+      draw: [(u) => drawEvents(u, graph.events)],
+      setCursor: [(u) => graph.tell(u.cursor.idx)],
     },
   };
-  return new uPlot(options, [answer.times, answer.times.map(() => null)], host);
+  return new uPlot(options, graph.data(), host);
 }
 
 // Those of so many bands that there is room to name.
@@ -141,7 +163,8 @@ function named(count, height) {
   return Array.from({ length: count }, (_, at) => at).filter((at) => at % every === 0);
 }
 
-function drawBands(u, answer, most) {
+function drawBands(u, answer) {
+  const most = Math.max(...answer.bands.flatMap((band) => band.values.map((value) => value ?? 0)));
   const step = (answer.times[1] ?? answer.times[0] + 1) - answer.times[0];
   u.ctx.save();
   u.ctx.beginPath();

@@ -1,7 +1,8 @@
 // The page: which dashboard, what was chosen, and asking again.
 
 import { ask, Trouble } from "./ask.js";
-import { make, Panel } from "./panel.js";
+import { make } from "./elements.js";
+import { Panel } from "./panel.js";
 import { timeOfDay } from "./units.js";
 
 const REMEDIES = { away: "Start it, or give mailweir dashboard another address with --prometheus.", gone: "Start mailweir dashboard again." };
@@ -75,6 +76,7 @@ function fillChoices(choices) {
     const select = byId("asked").elements[key];
     const kept = asked.get(key) ?? "";
     const listed = kept && !values.includes(kept) ? [...values, kept] : values;
+    if (["", ...listed].join("\n") === [...select.options].map((option) => option.value).join("\n")) continue; // it may be open
     select.replaceChildren(new Option("All", ""), ...listed.map((value) => new Option(value, value)));
     select.value = kept;
   }
@@ -153,7 +155,10 @@ function listen() {
   byId("refresh").addEventListener("change", (event) => choose("refresh", event.target.value));
   byId("until").addEventListener("change", (event) =>
     choose("until", event.target.value && String(new Date(event.target.value).getTime() / 1000)));
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", refresh); // pictures take their colours when they are drawn
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    panels.forEach((panel) => panel.clear()); // pictures take their colours when they are made
+    refresh();
+  });
 }
 
 async function start() {
