@@ -12,12 +12,13 @@ export const last = (values) => values.findLastIndex((value) => value !== null);
 const shape = ({ series, bands, hidden }) => JSON.stringify(series ? [hidden, series.map((line) => line.name)] : bands.map((band) => band.bound));
 
 export class Graph {
-  // `panel` has unit, limit, height, title, kind, `at` for the moment under the cursor, and `off`, the names of lines switched off.
+  // `panel` has unit, limit, height, title, kind, body and `off`, the names of lines switched off.
   constructor(panel, answer, events) {
     this.panel = panel;
     this.answer = answer;
     this.events = events;
-    this.host = make("div", { class: "plot", role: "img" });
+    this.at = make("span", { class: "at" }); // the moment under the cursor
+    this.host = make("div", { class: "plot", role: "img" }, this.at);
     this.legend = make("ul", { class: "legend" });
     this.values = panel.kind === "heatmap" ? this.heatLegend() : this.lineLegend();
     if (panel.limit !== undefined) this.legend.prepend(make("li", { class: "limit" }, `bad from ${format(panel.unit, panel.limit)}`));
@@ -50,7 +51,7 @@ export class Graph {
 
   // The values at an index, or the last ones.
   tell(index) {
-    this.panel.at.textContent = index === null ? "" : timeOfDay(this.answer.times[index]);
+    this.at.textContent = index === null ? "" : timeOfDay(this.answer.times[index]);
     this.values(index);
     if (index === null) this.host.setAttribute("aria-label", `${this.panel.title}: ${this.legend.innerText.replaceAll("\n", " ")}`);
   }

@@ -17,7 +17,6 @@ export class Panel {
     this.limit = source.fieldConfig.defaults.thresholds?.steps.at(-1).value ?? undefined;
     this.height = source.gridPos.h * UNIT_PX;
     this.off = new Set(); // names of lines that the reader switched off
-    this.at = make("span", { class: "at" }); // the moment under the cursor
     this.body = make("div", { class: "body" });
     this.element = this.frame(source);
     new ResizeObserver(() => this.drawing?.redraw()).observe(this.body);
@@ -29,7 +28,7 @@ export class Panel {
     const why = make("button", { type: "button", class: "why", "aria-label": "What is this?", "aria-describedby": tip.id }, "?");
     const links = (source.links ?? []).map((link) =>
       make("a", { href: link.url.replace("${runbooks}", "/runbooks"), target: "_blank", rel: "noopener" }, link.title));
-    const head = make("div", { class: "head" }, make("h3", { id: heading }, this.title), why, tip, this.at, ...links);
+    const head = make("div", { class: "head" }, make("h3", { id: heading }, this.title), why, tip, ...links);
     const attributes = { class: `panel ${this.kind}`, "aria-labelledby": heading, "data-panel": this.id, "data-state": "loading" };
     const element = make("article", attributes, head, this.body);
     element.style.setProperty("--span", source.gridPos.w);
