@@ -34,6 +34,16 @@ return false;
 """
 """Whether a graph has a pixel in the colour of one of its lines."""
 
+TINTED = """
+const wanted = getComputedStyle(document.documentElement).getPropertyValue(arguments[1]).trim().slice(1).match(/../g).map((two) => parseInt(two, 16));
+const canvas = arguments[0].querySelector('canvas');
+const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+for (let at = 0; at < data.length; at += 4)
+  if (data[at + 3] > 80 && wanted.every((part, of) => Math.abs(part - data[at + of]) < 8)) return true;
+return false;
+"""
+"""Whether a picture has a pixel in a colour of the style sheet; the edge of a thin line is half transparent."""
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
@@ -245,6 +255,28 @@ def test_what_was_seen_stays_when_prometheus_or_the_server_goes(browser: Browser
             "server of this page has ended. Start mailweir dashboard again. What is drawn below is from before." in said
         )
         assert set(browser.states().values()) == {"ok"}
+
+
+async def test_limits_bands_and_changes_of_model_are_drawn(browser: Browser, prometheus: str, end: int) -> None:
+    """Each in its colour where there is something, and not where there is nothing; here a model takes over every second hour."""
+    found = {name: json.loads((FOLDER / f"{name}.json").read_bytes()) for name in ("overview", "stream")}
+    found["overview"]["annotations"]["list"][0]["expr"] = "(vector(time()) % 7200) < 60"
+    boards = {name: parse(name, json.dumps(board).encode()) for name, board in found.items()}
+    page = Page(Prometheus(address(prometheus)), boards, find_library(), 900, Path("nowhere"))
+    await page.start(0)
+    try:
+        await asyncio.to_thread(browser.open, f"{page.url}overview?until={end}")
+        assert browser.one("#event").is_displayed()
+        assert browser.run(TINTED, browser.panel("Records finished"), "--event")
+        assert browser.run(TINTED, browser.panel("Loss budget, slow"), "--bad")
+        assert not browser.run(TINTED, browser.panel("Records finished"), "--bad")
+        assert "bad from 60 s" in browser.panel("Lag by stage").text
+        await asyncio.to_thread(browser.open, f"{page.url}stream?until={end}&range=6h")
+        assert not browser.one("#event").is_displayed()
+        assert not browser.run(TINTED, browser.panel("Records finished"), "--event")
+        assert browser.run(TINTED, browser.panel("Ages of batches"), "--heat")
+    finally:
+        await page.stop()
 
 
 async def test_a_query_that_fails_is_said_in_its_panel(browser: Browser, prometheus: str, end: int) -> None:
