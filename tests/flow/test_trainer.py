@@ -194,7 +194,7 @@ def test_the_folder_tells_what_was_admitted_and_judged_and_holds_no_mail(done: P
 
 def test_it_is_made_again_from_its_manifest_alone(done: Place, corpus: Path, tmp_path: Path) -> None:
     """Every figure is the same, and the version, which follows from the files; a changed shard is said."""
-    again = rebuild(done.folder / "candidate", tmp_path / "again", Sources(corpus))
+    again = rebuild(done.folder / "candidate", tmp_path / "again", Sources(corpus), done.settings.ledger)
     assert again.same
     assert again.figures > 100
     assert again.other_code == ()

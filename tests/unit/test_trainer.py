@@ -136,7 +136,7 @@ def test_admission_neither_believes_nor_asks_the_test_authors(monkeypatch: pytes
 
     monkeypatch.setattr(lessons_of_trainer, "admit", admit)
     recipe = replace(EMAIL_RECIPE, validation=("jonas", "iris"))
-    lessons_of_trainer.admit_shards([], recipe, TaxonomyRef(name="email", version=1), Sources(), silent)
+    lessons_of_trainer.admit_shards({}, recipe, TaxonomyRef(name="email", version=1), Sources(), silent)
     believed, asked_about = seen
     assert "ada" in believed
     assert not believed & {"iris", "oya", "jonas"}
