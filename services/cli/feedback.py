@@ -15,7 +15,7 @@ from mailweir.schemas.events import Coordinates, Decision, Feedback, Origin
 from mailweir.schemas.topics import CLASSIFIED, FEEDBACK
 from mailweir.services.cli.environment import client_settings
 from mailweir.services.cli.output import emit
-from mailweir.services.cli.words import word_about, word_record
+from mailweir.services.cli.words import person_id, word_about, word_record
 
 if TYPE_CHECKING:
     from mailweir.services.settings import Settings
@@ -31,7 +31,7 @@ def send(
         str, typer.Argument(metavar="DECISION.json | -", help="A decision as consumed, or - for standard input.")
     ],
     *,
-    person: Annotated[str, typer.Option(metavar="ID", help="Opaque id of who says it.")],
+    person: Annotated[str, typer.Option(metavar="ID", help="Opaque id of who says it.", callback=person_id)],
     head: Annotated[
         list[str] | None,
         typer.Option(

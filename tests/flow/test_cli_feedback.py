@@ -51,6 +51,7 @@ def test_what_cannot_be_said_is_refused() -> None:
         (["--withdraws", "xyz"], "--withdraws has a value that cannot be"),
         ([], "nothing is said: give --head HEAD=LABEL"),
         (["--head", "category", "--person", ""], "--person has a value that cannot be"),
+        (["--head", "category", "--person", "u-1\n"], "no control or invisible characters, and no space around it"),
         (["--head", "category", "--at", "three"], "three is no PARTITION:OFFSET"),
         (["--head", "category", "--origin", "guess"], "--origin is human, rule or implicit"),
         (["--head", "category"], f"Kafka at {NOWHERE}"),

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,8 @@ async def test_what_cannot_be_kept_is_in_the_dead_letters_with_its_cause(ledger:
             word(decision, model=ModelRef(name="email", version="2")),
             word(decision, source=at.coordinates),
             word(decision, decision_source=elsewhere),
+            word(decision, given_at=datetime(2999, 1, 1, tzinfo=UTC)),
+            word(decision, heads={}, withdraws="a" * 64, given_at=datetime(2999, 1, 1, tzinfo=UTC)),
         ],
     }
     say(bus, *(one for several in bad.values() for one in several), word(decision))
@@ -179,6 +182,7 @@ async def test_what_cannot_be_kept_is_in_the_dead_letters_with_its_cause(ledger:
         "unknown_label": {"heads": {"category": {"label": "wrok"}}},
         "unknown_taxonomy": {"taxonomy": {"name": "email", "version": 99}},
         "unknown_schema_version": {"schema": 2},
+        "invalid_event": {"person": "u\n1"},
     }
     for change in raw.values():
         bus.write(Outgoing("mail.feedback", b"k", orjson.dumps(orjson.loads(word(decision).encode()) | change)))
