@@ -13,7 +13,7 @@ from mailweir.models.training.code import code_digest
 from mailweir.models.training.gate import Limits
 from mailweir.models.training.recipe import Recipe
 from mailweir.models.training.start import read_start
-from mailweir.schemas.errors import ChampionChanged, DependencyError, InputError, MailweirError
+from mailweir.schemas.errors import BundleError, ChampionChanged, DependencyError, InputError, MailweirError, SetupError
 from mailweir.schemas.events import ModelRef, Part, RetrainFinished, RetrainRequested, ShardClosed, utc_now
 from mailweir.schemas.manifest import Manifest
 from mailweir.services.settings import Settings
@@ -80,10 +80,17 @@ def carry_out(
     except DependencyError:
         raise  # it will be there again, and the run goes on from here
     except MailweirError as error:
-        end = _end(run, "failed", candidate.made(folder.candidate), [f"{error.code}: {error.message}"])
+        end = _failed(run, error)
     folder.write(END, end.encode())
     log.info("trainer_ended", run_id=request.run_id, outcome=end.outcome, reasons=end.reasons)
     return end
+
+
+def _failed(run: _Run, error: MailweirError) -> RetrainFinished:
+    """An end that another run comes to as well, unless it is the machine: that is mended, and a run soon asked for again."""
+    setup = isinstance(error, SetupError | BundleError) and not isinstance(error, InputError)
+    end = _end(run, "failed", candidate.made(run.folder.candidate), [f"{error.code}: {error.message}"])
+    return end.model_copy(update={"setup_failed": setup})
 
 
 def _parent(request: RetrainRequested, folder: RunFolder, house: House, sources: Sources) -> Manifest:

@@ -232,7 +232,7 @@ def test_a_changed_shard_ends_the_run_as_failed(tiny: Path, corpus: Path, tmp_pa
     path.write_bytes(path.read_bytes() + b" ")
     run_job(found.settings, lambda: found.bus, None)
     [end] = found.ends()
-    assert (end.outcome, end.candidate) == ("failed", None)
+    assert (end.outcome, end.candidate, end.setup_failed) == ("failed", None, False)
     assert "its hash differs" in end.reasons[0]
     assert path.name in end.reasons[0]
     assert champion_of(found.registry) == found.champion

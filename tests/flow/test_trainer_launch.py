@@ -150,7 +150,7 @@ async def test_a_crash_is_tried_once_more_and_then_told_with_its_last_error() ->
         await until(lambda: value(host, "mailweir_trainer_runs_total", outcome="failed") == 1)
         assert value(host, "mailweir_trainer_restarts_total") == 1
     [end] = ends(bus)
-    assert (end.run_id, end.outcome, end.candidate) == (asked.run_id, "failed", None)
+    assert (end.run_id, end.outcome, end.candidate, end.setup_failed) == (asked.run_id, "failed", None, False)
     assert "ended with exit code 1: the disk is full" in end.reasons[0]
     assert f"mailweir retrain run {asked.run_id[:12]}" in end.reasons[0]
     assert starts() == [asked.run_id] * 2
@@ -185,6 +185,7 @@ async def test_what_is_set_up_wrongly_is_told_at_once() -> None:
     async with launcher(bus, "echo 'mailweir: no registry' >&2; exit 2"):
         await until(lambda: len(ends(bus)) == 1)
     assert "no registry" in ends(bus)[0].reasons[0]
+    assert ends(bus)[0].setup_failed
     assert len(starts()) == 1
 
 

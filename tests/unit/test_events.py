@@ -95,6 +95,14 @@ def test_a_request_from_before_a_field_was_added_is_read() -> None:
     assert older == newer.model_copy(update={"start": None})
 
 
+def test_an_end_from_before_a_field_was_added_is_read() -> None:
+    """Who told an end before `setup_failed` existed did not say so: nothing else differs."""
+    older = RetrainFinished.decode((GOLDEN / "older" / "retrain_finished.json").read_bytes())
+    newer = RetrainFinished.decode(changed("retrain_finished"))
+    assert (older.setup_failed, newer.setup_failed) == (False, True)
+    assert older == newer.model_copy(update={"setup_failed": False})
+
+
 def test_a_decision_from_before_a_field_was_added_is_read() -> None:
     """Who wrote before `supersedes` existed took no decision's place: the same answer under the same id."""
     older = Decision.decode((GOLDEN / "older" / "decision.json").read_bytes())
