@@ -20,7 +20,7 @@ from mailweir.services.settings import Settings
 from mailweir.services.telemetry import logger
 from mailweir.services.trainer import candidate, judge
 from mailweir.services.trainer.champion import House, open_house
-from mailweir.services.trainer.folder import ADMISSION, END, PLAN, RunFolder
+from mailweir.services.trainer.folder import ADMISSION, END, PLAN, RunFolder, no_room
 from mailweir.services.trainer.lesson import Taught, files_of, read_files, sources_of, teach
 from mailweir.services.trainer.progress import Progress, Tell, silent
 
@@ -69,6 +69,7 @@ def carry_out(
     Raises:
         SetupError: it cannot begin as this machine is set up; nothing was decided.
         DependencyError: a store is away; call again.
+        OSError, RegistryError: a disk is full (`held` tells it as a dependency that is away).
     """
     if (known := folder.read(END)) is not None:
         return RetrainFinished.decode(known)
@@ -80,6 +81,8 @@ def carry_out(
     except DependencyError:
         raise  # it will be there again, and the run goes on from here
     except MailweirError as error:
+        if no_room(error):
+            raise  # whoever holds the folder says so: it is waited for
         end = _failed(run, error)
     folder.write(END, end.encode())
     log.info("trainer_ended", run_id=request.run_id, outcome=end.outcome, reasons=end.reasons)
