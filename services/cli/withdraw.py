@@ -62,7 +62,7 @@ def withdraw(
     """
     settings, held = _look(person, ledger, registry)
     if sent := asyncio.run(_send(settings, held, by, why)):
-        console(errors=True).print(f"{sent} withdrawals sent, waiting for the feedback agent")
+        console(errors=True).print(f"{sent} withdrawals sent")
     held = _wait_for_shards(settings, held, wait)
     made = _receipt(settings, held)
     rebuild = _rebuild(settings, made, why, by)
@@ -147,6 +147,12 @@ async def _send(settings: Settings, held: Holdings, by: str, why: str) -> int:
 def _wait_for_shards(settings: Settings, held: Holdings, seconds: float) -> Holdings:
     """What the ledger holds once announced shards tell of every withdrawal, or once it is too late."""
     end = time.monotonic() + seconds
+    if held.untold and seconds:
+        line = (
+            f"waiting up to {seconds:g} s until the feedback agent has kept the withdrawals of {len(held.untold)} words in {held.uri} and "
+            "announced their shards; Ctrl-C ends the waiting, and nothing is lost by it"
+        )
+        console(errors=True).print(line, markup=False, soft_wrap=True)
     while held.untold and time.monotonic() < end:
         time.sleep(_LOOK_SECONDS)
         held = _holdings(settings, held.person)
