@@ -89,7 +89,8 @@ def teach(
         InputError: the corpus cannot be used.
     """
     admission = admit_shards(shards, recipe, taxonomy, sources, tell)
-    lesson = hold_back(admission, installed_taxonomy(taxonomy.name, taxonomy.version), learned)
+    rows = [row for given in shards.values() for row in given]
+    lesson = hold_back(admission, rows, installed_taxonomy(taxonomy.name, taxonomy.version), learned)
     return Taught(lesson, admission.report)
 
 
