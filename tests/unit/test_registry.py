@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 from bundles import promote, stocked, version_of
 
-from mailweir.models.registry import Registry
+from mailweir.models.registry import Registry, pointer
 from mailweir.models.registry.durable import locked
 from mailweir.models.registry.pointer import demoted_versions
 from mailweir.models.runtime.integrity import MANIFEST
@@ -241,6 +243,26 @@ def test_a_crash_between_pointer_and_history_loses_no_entry(tmp_path: Path, tiny
     promote(registry, "1.a")
     assert [number for number, *_ in _versions(registry)] == [*read, 3]
     assert [json.loads(line)["number"] for line in history.read_text().splitlines()] == [*read, 3]
+
+
+def test_a_promotion_that_fails_before_the_pointer_never_happened(
+    tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pointer is written first: a history of promotions that nobody serves would be read as one of champions."""
+    registry = stocked(tmp_path, tiny, "1.a", "1.b")
+    promote(registry, "1.a")
+    before = _versions(registry)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pointer, "replace_file", full)
+        with pytest.raises(RegistryError, match="No space left"):
+            promote(registry, "1.b")
+    assert _versions(registry) == before
+    promote(registry, "1.b")
+    assert [number for number, *_ in _versions(registry)] == [1, 2]
 
 
 def test_a_pointer_that_is_gone_is_not_taken_for_a_beginning(tmp_path: Path, tiny: Path) -> None:
