@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 from bundles import promote, stocked
-from factories import memory_bus, settings, until
+from factories import hosted, memory_bus, settings, until
 from shards import file_shard, record, said, shard
 
 from mailweir.models.registry import Registry
@@ -35,13 +35,10 @@ async def watched(bus: MemoryBus, registry: Registry, **changes: Any) -> AsyncIt
     """A worker with the retrain agent, and four shards."""
     host = Host(settings(registry=registry.root, retrain_look_seconds=0.05, **changes), bus)
     register(host, count)
-    await host.start()
-    try:
+    async with hosted(host):
         for number in range(1, 5):
             bus.write(record(shard(number)))
         yield host
-    finally:
-        await host.stop()
 
 
 def champion(registry: Registry) -> str:

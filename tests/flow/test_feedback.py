@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import pytest
 from asked import question
-from factories import memory_bus, settings, until
+from factories import hosted, memory_bus, settings, until
 from loop import decided, mail, on, word
 from s3 import bucket
 
@@ -56,11 +56,8 @@ async def agent(
     """A worker with the feedback agent."""
     host = Host(settings(ledger=str(ledger), **({"feedback_batch_wait_ms": 5} | changes)), bus)
     register(host, redaction)
-    await host.start()
-    try:
+    async with hosted(host):
         yield host
-    finally:
-        await host.stop()
 
 
 def decide(bus: MemoryBus, number: int, **changes: Any) -> tuple[Decision, Record]:
@@ -138,11 +135,8 @@ async def test_a_worker_redacts_the_kinds_of_its_settings(ledger: Path) -> None:
         say(bus, word(decide(bus, 1)[0]))
         host = Host(settings(ledger=str(folder), feedback_batch_wait_ms=5, **kinds), bus)
         STAGES["feedback"](host)
-        await host.start()
-        try:
+        async with hosted(host):
             await until(lambda host=host: finished(host) == 1)  # type: ignore[misc]
-        finally:
-            await host.stop()
         [row] = rows(folder)
         assert row.body.startswith(f"Please ship PO-00001 to {kept}")
         assert row.redaction == tuple(sorted(kinds.get("redact", KINDS)))

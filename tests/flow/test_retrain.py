@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from bundles import promote, stocked
-from factories import memory_bus, settings, until
+from factories import hosted, memory_bus, settings, until
 from shards import count_figures, file_shard, record, rows, shard
 
 from mailweir.schemas.errors import BundleError, DependencyError
@@ -33,11 +33,8 @@ async def trigger(bus: MemoryBus, count: CountShard = count_figures, **changes: 
     """A worker with the retrain agent."""
     host = Host(settings(**EAGER | changes), bus)
     register(host, count)
-    await host.start()
-    try:
+    async with hosted(host):
         yield host
-    finally:
-        await host.stop()
 
 
 def requests(bus: MemoryBus) -> list[RetrainRequested]:

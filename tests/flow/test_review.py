@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from asked import place, question, unsure
-from factories import memory_bus, settings, until
+from factories import hosted, memory_bus, settings, until
 from loop import decided, mail, on, word
 
 from mailweir.schemas.errors import DependencyError
@@ -28,11 +28,8 @@ async def asker(bus: MemoryBus, **changes: Any) -> AsyncIterator[Host]:
     """A worker with the review agent."""
     host = Host(settings(**PLENTY | changes), bus)
     register(host)
-    await host.start()
-    try:
+    async with hosted(host):
         yield host
-    finally:
-        await host.stop()
 
 
 def text_of(number: int) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import pytest
 from bundles import promote, stocked
-from factories import memory_bus, settings, until
+from factories import hosted, memory_bus, settings, until
 
 from mailweir.models.registry import Registry
 from mailweir.models.runtime import Bundle
@@ -33,11 +33,8 @@ async def worker(bus: MemoryBus, registry: Registry, **changes: Any) -> AsyncIte
     """A classify worker on this registry."""
     host = Host(settings(registry=registry.root, registry_poll_ms=50, **changes), bus)
     register(host)
-    await host.start()
-    try:
+    async with hosted(host):
         yield host
-    finally:
-        await host.stop()
 
 
 def shadowed(root: Path, tiny: Path, share: float = 1.0) -> Registry:

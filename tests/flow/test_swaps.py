@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 import pytest
 from bundles import promote, stocked, version_of
-from factories import memory_bus, settings, until
+from factories import hosted, memory_bus, settings, until
 
 from mailweir.models.registry import Registry, make_keys, read_private
 from mailweir.models.runtime import Bundle
@@ -33,11 +33,8 @@ from mailweir.services.telemetry import configure_logging
 async def _worker(bus: MemoryBus, registry: Registry, **changes: Any) -> AsyncIterator[Host]:
     host = Host(settings(registry=registry.root, registry_poll_ms=50, **changes), bus)
     register(host)
-    await host.start()
-    try:
+    async with hosted(host):
         yield host
-    finally:
-        await host.stop()
 
 
 def _write(bus: MemoryBus, first: int, count: int) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from factories import memory_bus, settings, until
+from factories import hosted, memory_bus, settings, until
 from shards import EMAIL, record
 
 from mailweir.schemas.events import DeadLetter, ModelRef, RetrainFinished, RetrainRequested
@@ -32,11 +32,8 @@ async def launcher(bus: MemoryBus, script: str, **changes: Any) -> AsyncIterator
     quick = {"retrain_look_seconds": 0.05, "trainer_grace_seconds": 0.2}
     host = Host(settings(**quick | changes), bus)
     register(host, ("sh", "-c", LOG + script, "trainer"), look_s=0.02)
-    await host.start()
-    try:
+    async with hosted(host):
         yield host
-    finally:
-        await host.stop()
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from command import mailweir, running
-from factories import settings, until
+from factories import hosted, settings, until
 from loop import decided, mail, on, word
 
 from mailweir.schemas.events import Coordinates, DeadLetter, Email, ShardClosed
@@ -136,11 +136,8 @@ async def test_a_mail_that_the_broker_deleted_is_told_from_one_that_is_there(
     await sink.stop()
     host = Host(known, KafkaBus(known))
     register(host)
-    await host.start()
-    try:
+    async with hosted(host):
         await until(lambda: host.stream.readers[0].progress.finished == 31, 60)
-    finally:
-        await host.stop()
     letters = [DeadLetter.from_headers(record.headers) for record in await everything(known, DEAD)]
     assert {letter.code for letter in letters} == {"mail_expired"}
     assert len(letters) == 11
