@@ -11,12 +11,10 @@ from mailweir.schemas.events import Decision, Email
 from mailweir.schemas.headers import child_traceparent, event_headers
 from mailweir.schemas.ids import digest, trace_id
 from mailweir.schemas.topics import SHADOW
-from mailweir.services.app import Part
 from mailweir.services.classify.decide import Decider, decide_all
+from mailweir.services.classify.follow import Follower
 from mailweir.services.classify.heap import trim
 from mailweir.services.classify.source import BundleSource, Served
-from mailweir.services.classify.thread import Thread
-from mailweir.services.classify.tries import Tries
 from mailweir.services.settings import Settings
 from mailweir.services.stream import Outgoing, Record, Sink
 from mailweir.services.stream.letters import FRAMING
@@ -37,7 +35,7 @@ def in_sample(email_id: str, share: float) -> bool:
     return int(digest("shadow", email_id)[:13], 16) < share * 16**13
 
 
-class ShadowScorer(Part):
+class ShadowScorer(Follower):
     """Follows the registry's shadow; takes mails that the champion has decided, one at a time, while the champion has none in hand.
 
     It has a thread and a producer of its own. Whatever goes wrong is counted and forgotten: its decisions are published at most
@@ -45,31 +43,30 @@ class ShadowScorer(Part):
     down takes the champion with it, which is why it is verified as a champion is.
     """
 
+    abstract = False
+
     def __init__(
         self, source: BundleSource, decider: Decider, sink: Sink, metrics: Metrics, settings: Settings
     ) -> None:
-        super().__init__()
+        super().__init__("shadow", settings.registry_poll_ms)
         self._source = source
         self._decider = decider
         self._sink = sink
         self._metrics = metrics
-        self._poll_s = settings.registry_poll_ms / 1_000
         self._topic = settings.topic_name(SHADOW.name)
         self._pointer: Shadow | None = None
         self._served: Served | None = None
-        self._tries = Tries(self._poll_s)
         self._said: set[str] = set()  # codes of failures of this bundle that the log has
         self._queue: asyncio.Queue[tuple[Record, Email]] = asyncio.Queue(_WAITING)
-        self._thread = Thread("shadow")
 
     async def on_start(self) -> None:
         """Begin to follow; the producer connects with the first decision, so that its trouble keeps no worker from starting."""
-        self.add_future(self._follow())
+        await super().on_start()
         self.add_future(self._work())
 
     async def on_stop(self) -> None:
         """Drop what waits and let the thread go."""
-        self._thread.leave()
+        await super().on_stop()
         await self._sink.stop()
 
     def offer(self, records: Sequence[Record], emails: Sequence[Email | RecordError]) -> None:
@@ -120,11 +117,6 @@ class ShadowScorer(Part):
             what = error.message if isinstance(error, MailweirError) else type(error).__name__
             log.warning("shadow_failed", version=version, code=code, error=what)
             self._said.add(code)
-
-    async def _follow(self) -> None:
-        while not self.should_stop:
-            await self._look()
-            await self.sleep(self._poll_s)
 
     async def _look(self) -> None:
         about = ""

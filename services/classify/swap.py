@@ -5,12 +5,10 @@ from __future__ import annotations
 import time
 
 from mailweir.models.registry import Promotion
-from mailweir.services.app import Part
 from mailweir.services.classify.decide import Decider
+from mailweir.services.classify.follow import Follower
 from mailweir.services.classify.heap import trim
 from mailweir.services.classify.source import BundleSource
-from mailweir.services.classify.thread import Thread
-from mailweir.services.classify.tries import Tries
 from mailweir.services.telemetry import Metrics, logger
 
 __all__ = ["Swapper"]
@@ -18,34 +16,19 @@ __all__ = ["Swapper"]
 log = logger(__name__)
 
 
-class Swapper(Part):
+class Swapper(Follower):
     """Looks at the pointer, loads a new champion in a thread of its own, hands it to the decider, which takes it with its next batch.
 
     The pointer is polled: a consumer group would tell one worker of many, and the event on `mail.models` is a hint only.
     """
 
+    abstract = False
+
     def __init__(self, source: BundleSource, decider: Decider, metrics: Metrics, poll_ms: int) -> None:
-        super().__init__()
+        super().__init__("swap", poll_ms)
         self._source = source
         self._decider = decider
         self._metrics = metrics
-        self._poll_s = poll_ms / 1_000
-        self._tries = Tries(self._poll_s)
-        # not the model's thread: mail is decided while this one loads
-        self._thread = Thread("swap")
-
-    async def on_start(self) -> None:
-        """Begin to follow."""
-        self.add_future(self._follow())
-
-    async def on_stop(self) -> None:
-        """Let the thread go; what it loads is dropped."""
-        self._thread.leave()
-
-    async def _follow(self) -> None:
-        while not self.should_stop:
-            await self._look()
-            await self.sleep(self._poll_s)
 
     async def _look(self) -> None:
         about = ""

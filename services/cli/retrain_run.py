@@ -50,7 +50,7 @@ def run(
     [bold]mailweir retrain run --latest[/]
 
     Exit codes: 0 promoted; 1 refused or failed, as mail.retrain says; 2 set-up: nothing was told, and the run stays open;
-    3 Kafka or a store is away, or another process has the run: nothing was told, the same command goes on later.
+    3 Kafka or a store is away, a disk is full, or another process has the run: nothing was told, the same command goes on later.
     """
     if (run_id is None) != latest:
         raise SettingsError("which run? Name one, or --latest; `mailweir retrain status` shows them")

@@ -77,7 +77,8 @@ class LoopSettings(StreamSettings):
     retrain_min_interval_hours: float = Field(
         24.0,
         ge=0,
-        description="From one request to the next, unless a person asks: lower follows faster, and costs more.",
+        description="From one request to the next, unless a person asks: lower follows faster, and costs more. After a run that failed "
+        "at how its machine is set up it is a quarter of an hour, then half an hour, and so on up to this.",
     )
     retrain_timeout_hours: float = Field(
         24.0,
