@@ -92,9 +92,10 @@ def test_each_does_its_work_with_its_own_user_alone(desk: Desk) -> None:
     answer = ("review", "answer", decision["decision_id"], "--set", "category=finance", "--person", "u-1")
     assert desk.told("reviewer", *answer)[0]["person"] == "u-1"
     [run] = desk.until(
-        "operator", "retrain", "status", "--json", seen=lambda found: [r for r in found[0]["runs"] if r["end"]]
+        "operator", "retrain", "status", "--json", seen=lambda found: [r for r in found[0]["runs"] if r["outcome"]]
     )
-    assert run["end"]["outcome"] in {"refused", "failed"}
+    print(run)
+    assert run["outcome"] in {"refused", "failed"}
 
 
 def test_the_operator_sees_what_was_rejected(desk: Desk) -> None:
