@@ -6,7 +6,34 @@ import json
 from pathlib import Path
 from typing import Any
 
+from mailweir.schemas.events import (
+    DeadLetter,
+    Decision,
+    Email,
+    Event,
+    Feedback,
+    ModelPromoted,
+    RawEmail,
+    RetrainFinished,
+    RetrainRequested,
+    ReviewAsked,
+    ShardClosed,
+)
+
 GOLDEN = Path(__file__).parent / "golden" / "v1"
+
+EVENTS: dict[str, type[Event]] = {
+    "raw_email": RawEmail,
+    "email": Email,
+    "decision": Decision,
+    "review_asked": ReviewAsked,
+    "feedback": Feedback,
+    "shard_closed": ShardClosed,
+    "retrain_requested": RetrainRequested,
+    "retrain_finished": RetrainFinished,
+    "model_promoted": ModelPromoted,
+    "dead_letter": DeadLetter,
+}
 
 
 def golden(name: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from golden_events import GOLDEN, changed, golden
+from golden_events import EVENTS, GOLDEN, changed, golden
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -24,7 +24,6 @@ from mailweir.schemas.errors import (
 from mailweir.schemas.events import (
     Alternative,
     Coordinates,
-    DeadLetter,
     Decision,
     Email,
     Event,
@@ -33,25 +32,10 @@ from mailweir.schemas.events import (
     ModelPromoted,
     ModelRef,
     RawEmail,
-    RetrainFinished,
     RetrainRequested,
-    ReviewAsked,
-    ShardClosed,
     TaxonomyRef,
 )
 
-EVENTS: dict[str, type[Event]] = {
-    "raw_email": RawEmail,
-    "email": Email,
-    "decision": Decision,
-    "review_asked": ReviewAsked,
-    "feedback": Feedback,
-    "shard_closed": ShardClosed,
-    "retrain_requested": RetrainRequested,
-    "retrain_finished": RetrainFinished,
-    "model_promoted": ModelPromoted,
-    "dead_letter": DeadLetter,
-}
 # The public example of a decision: keys in this order.
 DECISION_KEYS = [
     "schema", "decision_id", "email_id", "input_id", "source", "model", "taxonomy", "tier", "heads", "next_actions", "entities",
