@@ -139,7 +139,12 @@ async def test_list_shows_the_table_and_what_exists(settings: Settings) -> None:
     assert list(rows) == [settings.topic_name(name) for name in NAMES]
     raw, models = rows[settings.topic_name("raw")], rows[settings.topic_name("models")]
     assert (raw.exists, raw.partitions, raw.retention, raw.size_limit) == (True, 2, "7 days", "26 MiB")
-    assert (raw.key, raw.events, raw.writers, raw.readers) == ("mailbox", ("RawEmail",), ("client", "sender"), ("ingest",))
+    assert (raw.key, raw.events, raw.writers, raw.readers) == (
+        "mailbox",
+        ("RawEmail",),
+        ("client", "sender"),
+        ("ingest",),
+    )
     assert (models.exists, models.partitions, models.retention) == (False, 1, "last per key")
 
 
