@@ -94,7 +94,6 @@ def test_each_does_its_work_with_its_own_user_alone(desk: Desk) -> None:
     [run] = desk.until(
         "operator", "retrain", "status", "--json", seen=lambda found: [r for r in found[0]["runs"] if r["outcome"]]
     )
-    print(run)
     assert run["outcome"] in {"refused", "failed"}
 
 
