@@ -22,6 +22,18 @@ from mailweir.schemas.events import (
 
 GOLDEN = Path(__file__).parent / "golden" / "v1"
 
+
+def golden(name: str) -> dict[str, Any]:
+    """A golden file, parsed."""
+    data: dict[str, Any] = json.loads((GOLDEN / f"{name}.json").read_text(encoding="utf-8"))
+    return data
+
+
+def changed(name: str, **fields: Any) -> bytes:
+    """A golden event with other values."""
+    return json.dumps(golden(name) | fields).encode()
+
+
 EVENTS: dict[str, type[Event]] = {
     "raw_email": RawEmail,
     "email": Email,
@@ -34,14 +46,3 @@ EVENTS: dict[str, type[Event]] = {
     "model_promoted": ModelPromoted,
     "dead_letter": DeadLetter,
 }
-
-
-def golden(name: str) -> dict[str, Any]:
-    """A golden file, parsed."""
-    data: dict[str, Any] = json.loads((GOLDEN / f"{name}.json").read_text(encoding="utf-8"))
-    return data
-
-
-def changed(name: str, **fields: Any) -> bytes:
-    """A golden event with other values."""
-    return json.dumps(golden(name) | fields).encode()
