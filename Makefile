@@ -46,7 +46,7 @@ kafka: $(VENV)/.packages $(VENV)/.kafka ## a Kafka broker for development on por
 kill-test: setup ## 100,000 mails, 25 kills, 5 restarts of the broker; 12,000 corrections, 30 kills (eight minutes)
 	@$(PY) -m pytest tests/kafka/test_kill.py tests/kafka/test_feedback_kill.py -m slow -s
 
-image-proof: setup ## the images without Docker: their steps in clean folders; as root, with debootstrap, a worker in one (eight minutes)
+image-proof: setup ## the images without Docker: their steps in clean folders; as root, with debootstrap, a worker in one (ten minutes)
 	@$(PY) -m pytest tests/unit/test_deploy.py tests/kafka/test_image.py -m slow -s
 
 bench: setup ## figures of the README: mails per second, CPU per stage

@@ -26,6 +26,7 @@ from mailweir.schemas.events import (
     ModelPromoted,
     ModelRef,
     RawEmail,
+    RetrainFinished,
     RetrainRequested,
     TaxonomyRef,
 )
