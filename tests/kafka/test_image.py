@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,6 +79,7 @@ def test_a_worker_decides_is_healthy_and_ends_by_its_signal(image: Path, broker:
     """As the first process of its container, with the Dockerfile's variables and its health check; SIGTERM ends it with 0."""
     asyncio.run(topics.apply(load_settings(kafka_bootstrap=broker.bootstrap), partitions=1))
     inside = Container(image, "Dockerfile", MAILWEIR_KAFKA_BOOTSTRAP=broker.bootstrap, MAILWEIR_METRICS_PORT="0")
+    began = time.monotonic()
     process = subprocess.Popen(
         inside.command("mailweir", "worker"), env=inside.environment, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )  # fmt: skip
@@ -85,11 +87,14 @@ def test_a_worker_decides_is_healthy_and_ends_by_its_signal(image: Path, broker:
         assert process.stdout
         with process.stdout as told:
             port = orjson.loads(told.readline())["metrics"].rpartition(":")[2].partition("/")[0]
+            ready = time.monotonic() - began
             health = [word.replace(":9464/", f":{port}/") for word in inside.health]
             assert asyncio.run(_decisions(broker.bootstrap)) == 1
             assert inside.run(*health).returncode == 0
+            told_to_end = time.monotonic()
             os.kill(_child(process), signal.SIGTERM)
             assert process.wait(60) == 0
+            print(f"ready after {ready:.1f} s, gone {time.monotonic() - told_to_end:.1f} s after SIGTERM")
         assert inside.run(*health).returncode == 1
     finally:
         process.kill()
