@@ -15,7 +15,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 # What mypy and import-linter see: the namespace as folders.
 TREE   := build/tree
 
-.PHONY: help setup demo up test check kafka kill-test bench train dashboards clean tools
+.PHONY: help setup demo up test check kafka kill-test image-proof bench train dashboards clean tools
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -45,6 +45,9 @@ kafka: $(VENV)/.packages $(VENV)/.kafka ## a Kafka broker for development on por
 
 kill-test: setup ## 100,000 mails, 25 kills, 5 restarts of the broker; 12,000 corrections, 30 kills (eight minutes)
 	@$(PY) -m pytest tests/kafka/test_kill.py tests/kafka/test_feedback_kill.py -m slow -s
+
+image-proof: setup ## the images without Docker: their steps in clean folders; as root, with debootstrap, a worker in one (ten minutes)
+	@$(PY) -m pytest tests/unit/test_deploy.py tests/kafka/test_image.py -m slow -s
 
 bench: setup ## figures of the README: mails per second, CPU per stage
 	@$(PY) -m pytest tests/bench -m bench -s

@@ -14,7 +14,7 @@ from mailweir.schemas.topics import TOPICS, Topic
 __all__ = ["asyncapi"]
 
 _BINDING = "0.5.0"
-_OUTSIDE = "client"  # everybody else: what it does is not an operation of ours
+_OUTSIDE = {"client", "sender", "watcher", "reviewer"}  # what others do is not an operation of ours
 _TRACEPARENT = {
     "type": "string",
     "pattern": "^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$",
@@ -45,7 +45,7 @@ def asyncapi(prefix: str = "mail", group_prefix: str = "mailweir") -> dict[str, 
             for topic in TOPICS
             for action, parties in (("send", topic.writers), ("receive", topic.readers))
             for party in parties
-            if party != _OUTSIDE
+            if party not in _OUTSIDE
         },
         "components": {
             "messages": {name: message for topic in TOPICS for name, message in _messages(topic).items()},

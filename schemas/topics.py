@@ -48,7 +48,9 @@ class Topic:
     name: str  # without the prefix: "raw" is mail.raw under the default prefix
     key: str  # what the record key is
     events: tuple[type[Event], ...]  # what a value can be
-    writers: tuple[str, ...]  # agents and other parties that produce to it
+    # Parties are the agents, by name, and whoever stands outside: sender (a gateway), watcher (a consumer of decisions), reviewer (a person
+    # who answers), client (an application that does all of it), operator (who looks after mailweir).
+    writers: tuple[str, ...]  # parties that produce to it
     readers: tuple[str, ...]  # … that consume from it
     partitions: int
     retention_ms: int  # -1: for ever
@@ -73,7 +75,7 @@ RAW = Topic(
     name="raw",
     key="mailbox",
     events=(RawEmail,),
-    writers=("client",),
+    writers=("client", "sender"),
     readers=("ingest",),
     partitions=12,
     retention_ms=7 * _DAY_MS,
@@ -86,7 +88,7 @@ PARSED = Topic(
     key="email id",
     events=(Email,),
     writers=("ingest",),
-    readers=("classify", "feedback", "operator", "review"),
+    readers=("classify", "feedback", "operator", "review", "reviewer"),
     partitions=12,
     retention_ms=30 * _DAY_MS,
     # a body at ingest's limit of 262,144 characters is at most 1.5 MiB of JSON; the rest is addresses and references
@@ -98,7 +100,7 @@ CLASSIFIED = Topic(
     key="email id",
     events=(Decision,),
     writers=("classify", "operator"),  # operator: whoever repairs what a demoted model decided, or replays it
-    readers=("client", "feedback", "operator", "review"),
+    readers=("client", "feedback", "operator", "review", "reviewer", "watcher"),
     partitions=12,
     retention_ms=30 * _DAY_MS,
     max_record_bytes=4 * _MIB,
@@ -121,7 +123,7 @@ REVIEW = Topic(
     key="email id",
     events=(ReviewAsked,),
     writers=("review",),
-    readers=("feedback", "review"),
+    readers=("feedback", "operator", "review", "reviewer"),
     # one log in one order: everybody who reads it knows the same budget; a question is 1 KB, and there are tens a day
     partitions=1,
     retention_ms=30 * _DAY_MS,  # as long as the mail that it is about
@@ -131,8 +133,8 @@ FEEDBACK = Topic(
     name="feedback",
     key="email id",
     events=(Feedback,),
-    writers=("client", "review"),
-    readers=("feedback", "review"),
+    writers=("client", "reviewer"),
+    readers=("feedback", "review", "reviewer"),
     partitions=6,
     retention_ms=90 * _DAY_MS,
     meaning="What people, rules and later behaviour say about decisions.",
@@ -142,7 +144,7 @@ SHARDS = Topic(
     key="shard id",
     events=(ShardClosed,),
     writers=("feedback",),
-    readers=("retrain", "trainer"),
+    readers=("operator", "retrain", "trainer"),
     partitions=1,
     retention_ms=365 * _DAY_MS,
     meaning="Closed shards of feedback.",
@@ -151,8 +153,8 @@ RETRAIN = Topic(
     name="retrain",
     key="run id",
     events=(RetrainRequested, RetrainFinished),
-    writers=("retrain", "trainer"),
-    readers=("retrain", "trainer"),
+    writers=("operator", "retrain", "trainer"),
+    readers=("operator", "retrain", "trainer"),
     partitions=1,
     retention_ms=365 * _DAY_MS,
     meaning="Training runs, asked for and finished.",
@@ -162,7 +164,7 @@ MODELS = Topic(
     key="model name",
     events=(ModelPromoted,),
     writers=("trainer", "retrain", "operator"),
-    readers=("classify", "client"),
+    readers=("client",),
     partitions=1,
     retention_ms=-1,
     compacted=True,
@@ -173,7 +175,7 @@ DEAD = Topic(
     key="original key",
     events=(DeadLetter,),
     writers=("ingest", "classify", "feedback", "retrain", "review", "trainer"),
-    readers=("client",),
+    readers=("client", "operator"),
     partitions=6,
     retention_ms=30 * _DAY_MS,
     # everything that mail.raw takes and the headers that say why it is here

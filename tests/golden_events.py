@@ -46,6 +46,3 @@ EVENTS: dict[str, type[Event]] = {
     "model_promoted": ModelPromoted,
     "dead_letter": DeadLetter,
 }
-
-
-# The public example of a decision: keys in this order.

@@ -1,5 +1,5 @@
 # Image of the trainer, with torch and the corpus: docker build -f deploy/docker/trainer.Dockerfile -t mailweir-trainer:0.1.0 .
-FROM python:3.11-slim-bookworm AS build
+FROM python:3.11.15-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /src
 RUN python -m venv /opt/mailweir
@@ -9,7 +9,7 @@ COPY services services
 COPY models models
 RUN /opt/mailweir/bin/python -m pip install -c constraints.txt ".[train,feedback]"
 
-FROM python:3.11-slim-bookworm
+FROM python:3.11.15-slim-bookworm
 LABEL org.opencontainers.image.title="mailweir-trainer" \
       org.opencontainers.image.description="Trains, judges and promotes models of mailweir" \
       org.opencontainers.image.version="0.1.0" \

@@ -12,6 +12,7 @@ from mailweir.schemas.taxonomy import installed_taxonomy
 
 MANIFEST = "manifest.json"
 _REMEDY = "restore the folder or train a new bundle: mailweir train"
+_SCHEMA = 1  # what we write; a field that changes what scores mean makes it 2, one that may be passed over does not
 _NAMED = 10  # fields that a complaint names; a manifest of another kind differs in all
 
 
@@ -43,13 +44,19 @@ def parse_manifest(folder: Path, content: bytes) -> Manifest:
     """The manifest in the bytes that lay in `folder`.
 
     Raises:
-        BundleError: they are none.
+        BundleError: they are none, or one that only newer software understands.
     """
     path = folder / MANIFEST
     try:
-        return Manifest.model_validate_json(content, extra="ignore")
+        found = Manifest.model_validate_json(content, extra="ignore")
     except ValidationError as error:
         raise BundleError(f"{path} {_complaint(error)} {_REMEDY}", path=str(path)) from error
+    if found.schema_version > _SCHEMA:
+        later = (
+            f"{path} has schema {found.schema_version}, this software reads up to {_SCHEMA}: upgrade the workers first"
+        )
+        raise BundleError(later, path=str(path))
+    return found
 
 
 def _complaint(error: ValidationError) -> str:

@@ -79,7 +79,19 @@ class AclBinding:
 async def create_acls(access: Access, bindings: Sequence[AclBinding]) -> None:
     """Create the bindings as the given (super) user; one that exists already stays as it is."""
     async with _connected(access) as client:
-        await _create(client, bindings)
+        await send_acls(client, bindings)
+
+
+async def send_acls(client: AIOKafkaClient, bindings: Sequence[AclBinding]) -> None:
+    """`create_acls` through a client that is connected.
+
+    Raises:
+        KafkaSetupError: the cluster refuses one.
+    """
+    answer = await client.send(client.get_random_node(), _CreateAcls(bindings))
+    for binding, (code, message) in zip(bindings, answer.creation_responses, strict=True):
+        if code:
+            raise KafkaSetupError(f"Kafka refused {binding}: {message} (error {code})", binding=binding)
 
 
 async def await_brokers(access: Access, nodes: Collection[int], timeout_s: float) -> None:
@@ -99,13 +111,6 @@ class _CreateAcls:
 
     def prepare(self, _versions: Mapping[int, tuple[int, int]]) -> Any:
         return CreateAclsRequest_v1(self._creations)
-
-
-async def _create(client: AIOKafkaClient, bindings: Sequence[AclBinding]) -> None:
-    answer = await client.send(client.get_random_node(), _CreateAcls(bindings))
-    for binding, (code, message) in zip(bindings, answer.creation_responses, strict=True):
-        if code:
-            raise KafkaSetupError(f"Kafka refused {binding}: {message} (error {code})", binding=binding)
 
 
 async def _registered(access: Access) -> set[int]:

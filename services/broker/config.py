@@ -76,6 +76,7 @@ def _identity(place: Place, cluster: Sequence[Place]) -> dict[str, str]:
     return {
         "process.roles": "broker,controller",
         "node.id": str(place.node),
+        "broker.rack": f"rack-{place.node}",
         "controller.quorum.voters": ",".join(f"{one.node}@{HOST}:{one.controller_port}" for one in cluster),
         "controller.listener.names": "CONTROLLER",
         "listeners": f"CLIENT://{HOST}:{place.port},CONTROLLER://{HOST}:{place.controller_port}",
@@ -95,6 +96,8 @@ def _replication(nodes: int) -> dict[str, str]:
         "min.insync.replicas": str(in_sync),
         "offsets.topic.replication.factor": str(copies),
         "unclean.leader.election.enable": "false",
+        # a reader that names its rack is sent to the copy there (KIP-392)
+        "replica.selector.class": "org.apache.kafka.common.replica.RackAwareReplicaSelector",
         **{f"{topic}.replication.factor": str(copies) for topic in internal},
         **{f"{topic}.min.isr": str(in_sync) for topic in internal},
     }

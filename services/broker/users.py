@@ -10,7 +10,8 @@ from typing import Any
 
 MECHANISM = "SCRAM-SHA-512"
 ADMIN = "admin"  # super user, and the name under which brokers speak with each other
-USERS = (ADMIN, "ingest", "classify", "feedback", "retrain", "review", "trainer", "operator", "client", "intruder")
+_AGENTS = ("ingest", "classify", "feedback", "retrain", "review", "trainer")
+USERS = (ADMIN, *_AGENTS, "operator", "client", "sender", "watcher", "reviewer", "intruder")
 _ITERATIONS = 4096  # Kafka's least; the passwords are random, so more would only slow every login
 
 

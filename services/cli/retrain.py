@@ -38,7 +38,7 @@ def now(
     """Ask for a training run now, whatever the policy says.
 
     The run learns from every shard of the champion's label space. It needs at least one, and no other run that goes on; how long
-    the last one is ago does not matter. On a cluster with permissions it is the user trainer that may ask.
+    the last one is ago does not matter. On a cluster with permissions it is the user operator that may ask.
 
     [bold]mailweir retrain now --why "new product line"[/]
 

@@ -43,7 +43,7 @@ def next_question(
 
     Shows the mail, what was decided with its probabilities, and why it is asked about. Enter: all heads are right as they stand.
     A digit opens the labels of a head, a letter chooses one. s skips, u takes the last answer back, m shows the whole mail,
-    q ends. Each answer is sent at once. On a cluster with permissions it is the user review that asks and answers.
+    q ends. Each answer is sent at once. On a cluster with permissions it is the user reviewer that may do so.
 
     [bold]mailweir review next --person u-17[/]
 

@@ -6,13 +6,14 @@ project and the word "assumed" for what differs from house to house.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mailweir.schemas.topics import CLASSIFIED, DEAD, FEEDBACK, PARSED, RAW, TOPICS, Topic
+from mailweir.schemas.topics import CLASSIFIED, DEAD, FEEDBACK, MAX_MAIL_BYTES, PARSED, RAW, TOPICS, Topic
 
-__all__ = ["FIGURES", "Figure", "Load", "Plan", "TopicPlan", "WorkerPlan", "plan"]
+__all__ = ["FIGURES", "Figure", "Load", "Plan", "Quota", "TopicPlan", "WorkerPlan", "plan", "quotas"]
 
 _DAY_S = 86_400
 _DAY_MS = _DAY_S * 1_000
@@ -62,6 +63,10 @@ FIGURES: Mapping[str, Figure] = {
     "usd_core_hour": Figure(0.04, "USD", "a core with its memory for an hour", "assumed: list prices of clouds"),
     "usd_gb_month": Figure(0.05, "USD", "a GB of broker disk for a month", "assumed: list prices of clouds"),
     "broker_cores": Figure(4, "cores a broker", "", "assumed"),
+    "quota_room": Figure(4, "times the peak", "what a user may take of a broker", "assumed: catching up, uneven keys"),
+    "quota_threads": Figure(
+        100, "% of a thread", "a user's requests on a broker, of 1,100 %", "assumed: Kafka's 8 + 3 threads"
+    ),
 }
 
 
@@ -108,6 +113,20 @@ class TopicPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Quota:
+    """What one user may take of each broker (KIP-13, KIP-124)."""
+
+    user: str
+    producer_byte_rate: int  # bytes a second
+    consumer_byte_rate: int
+    request_percentage: int  # of one thread's time
+
+    def config(self) -> str:
+        """As `kafka-configs.sh --add-config` takes it."""
+        return ",".join(f"{name}={value}" for name, value in list(dataclasses.asdict(self).items())[1:])
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The answer."""
 
@@ -139,6 +158,23 @@ def plan(load: Load) -> Plan:
     cores = sum(counts.values()) + brokers * _of("broker_cores")
     cost = cores * _MONTH_H * _of("usd_core_hour") + disk * 1_000 * _of("usd_gb_month")
     return Plan(load, workers, topics, brokers, why, written, _read(topics), disk, cost)
+
+
+def quotas(load: Load) -> tuple[Quota, ...]:
+    """A quota for every party of the topics table, in its order; leaders are taken to be spread evenly over the brokers."""
+    made = plan(load)
+    rates = {topic.topic.removeprefix("mail."): topic.mb_s_peak * 1e6 / made.brokers for topic in made.topics}
+    parties = dict.fromkeys(party for topic in TOPICS for party in (*topic.writers, *topic.readers))
+    return tuple(_quota(party, rates) for party in parties)
+
+
+def _quota(party: str, rates: Mapping[str, float]) -> Quota:
+    # Kafka measures over some ten seconds: with this floor a mail of the largest size passes without a pause
+    floor = MAX_MAIL_BYTES // 10
+    written = sum(rates.get(topic.name, 0) for topic in TOPICS if party in topic.writers)
+    read = sum(rates.get(topic.name, 0) for topic in TOPICS if party in topic.readers)
+    produced, consumed = (max(floor, math.ceil(rate * _of("quota_room"))) for rate in (written, read))
+    return Quota(party, produced, consumed, int(_of("quota_threads")))
 
 
 def _of(name: str) -> float:

@@ -11,10 +11,14 @@ from rich.table import Table
 
 from mailweir.services.cli.environment import client_settings
 from mailweir.services.cli.output import complain, console, emit
+from mailweir.services.cli.topics_access import acl, quota
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Topics: create what is missing, compare a cluster with the table.", no_args_is_help=True)
+
+app.command()(acl)
+app.command("quotas")(quota)
 
 Json = Annotated[bool, typer.Option("--json", help="One object a line, for scripts.")]
 Partitions = Annotated[

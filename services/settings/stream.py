@@ -30,6 +30,11 @@ class StreamSettings(BaseSettings):
     )
     kafka_cert_file: Path | None = Field(None, description="PEM of our certificate, where brokers ask for one.")
     kafka_key_file: Path | None = Field(None, description="PEM of its key.")
+    kafka_rack: str = Field(
+        "",
+        description="Zone of this worker: mail is read from a copy in the same zone (KIP-392) where brokers have broker.rack and "
+        "replica.selector.class; saves traffic between zones, and a copy may be some milliseconds behind. Empty: the leader.",
+    )
     kafka_libs: Path | None = Field(
         None, description="Folder of the jars that `mailweir kafka up` runs; empty: where `make setup` puts them."
     )

@@ -66,6 +66,7 @@ class KafkaSource:
             rebalance_timeout_ms=settings.session_timeout_ms + settings.rebalance_wait_ms,
             fetch_max_bytes=_FETCH_BYTES,
             max_partition_fetch_bytes=_PARTITION_FETCH_BYTES,
+            client_rack=settings.kafka_rack or None,
             **client_options(settings, group.rpartition(".")[2]),
         )
         self._line = Line(self._consumer._client, heartbeat_ms / 1_000)  # noqa: SLF001 - the one thing that all requests pass

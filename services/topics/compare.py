@@ -63,10 +63,13 @@ def plan(
 
     `partitions` and `replication` replace the table's partitions and the copies. A topic of one partition keeps one: whoever
     reads it whole relies on one order, as for which of two training runs was asked for first. Copies are as many as there
-    are brokers, at most three; with three or more, a record counts as written once two brokers have it.
+    are brokers, at most three; with three or more, a record counts as written once two brokers have it. A broker that lacks records never leads.
     """
     copies = replication or min(brokers, _COPIES)
-    safety = {"min.insync.replicas": "2"} if copies >= _COPIES else {}
+    # a copy that was behind must not become the log: that would be loss without a trace, whatever the cluster's default is
+    safety = {"unclean.leader.election.enable": "false"}
+    if copies >= _COPIES:
+        safety["min.insync.replicas"] = "2"
     absent = missing(prefix, found)
     return tuple(
         NewTopic(topic.full_name(prefix), _wanted(topic, partitions), copies, topic.config() | safety)

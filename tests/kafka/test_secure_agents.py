@@ -11,18 +11,22 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import NewPartitions, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
 from pydantic import SecretStr
+from secured import settings_of
 
-from mailweir.schemas.errors import AccessRefused, BrokerUnreachable, SettingsError, TopicMissing
+from mailweir.schemas.errors import AccessRefused, BrokerUnreachable, KafkaSetupError, SettingsError, TopicMissing
 from mailweir.schemas.topics import TOPICS
 from mailweir.services import topics
-from mailweir.services.broker import KafkaCluster
+from mailweir.services.broker import AclBinding, KafkaCluster
 from mailweir.services.cli.app import exit_code
 from mailweir.services.cli.models_versus import _words
-from mailweir.services.settings import Settings, load_settings
+from mailweir.services.cli.worker import STAGES
+from mailweir.services.settings import Settings
 from mailweir.services.stream import KafkaBus, Outgoing, Source
-from mailweir.services.stream.connection import client_options
+from mailweir.services.stream.connection import admin_client, client_options
 
 pytestmark = pytest.mark.kafka
 
@@ -50,20 +54,6 @@ def secure() -> Iterator[KafkaCluster]:
     with KafkaCluster(secure=True, acls=topics.acl_bindings("mail", "mailweir")) as cluster:
         asyncio.run(topics.apply(settings_of(cluster, "admin"), partitions=1))
         yield cluster
-
-
-def settings_of(cluster: KafkaCluster, user: str) -> Settings:
-    """Settings as a user of any Kafka would make them."""
-    access = cluster.access(user)
-    return load_settings(
-        kafka_bootstrap=access.bootstrap,
-        kafka_security=access.security_protocol,
-        kafka_sasl_mechanism=access.mechanism,
-        kafka_username=access.username,
-        kafka_password=access.password,
-        kafka_ca_file=access.cafile,
-        request_timeout_ms=15_000,
-    )
 
 
 @asynccontextmanager
@@ -125,6 +115,8 @@ async def refused(work: Coroutine[None, None, None]) -> bool:
     ("ingest", "ingest", "mail.raw", ("mail.parsed", "mail.dead")),
     ("classify", "classify", "mail.parsed", ("mail.classified", "mail.classified.shadow", "mail.dead")),
     ("feedback", "feedback", "mail.feedback", ("mail.shards", "mail.dead")),
+    ("review", "review", "mail.classified", ("mail.review", "mail.dead")),
+    ("retrain", "retrain", "mail.shards", ("mail.retrain", "mail.models", "mail.dead")),
     ("trainer", "trainer", "mail.retrain", ("mail.retrain", "mail.models", "mail.dead")),
 ])  # fmt: skip
 async def test_an_agent_can_do_its_work(
@@ -186,14 +178,39 @@ async def test_a_user_writes_and_reads_what_the_table_says_and_nothing_else(secu
             assert await refused(read(settings, name)) == (user not in topic.readers), name
 
 
-@pytest.mark.parametrize(
-    ("user", "group"), [("ingest", "mailweir.classify"), ("classify", "classify"), ("client", "mailweir.ingest")]
-)
-async def test_a_user_cannot_join_the_group_of_another(secure: KafkaCluster, user: str, group: str) -> None:
-    """It could take its partitions, or commit past its mail."""
+@pytest.mark.parametrize("user", [user for user in PARTIES if any(user in topic.readers for topic in TOPICS)])
+async def test_a_user_cannot_join_the_group_of_another(secure: KafkaCluster, user: str) -> None:
+    """It could take its partitions, or commit past its mail. Nor one without the prefix; who needs no group has none of its name."""
     reads = next(topic for topic in TOPICS if user in topic.readers).full_name("mail")
-    with pytest.raises(GroupAuthorizationFailedError):
-        await join(settings_of(secure, user), reads, group)
+    foreign = {f"mailweir.{other}" for other in PARTIES if other != user} | {user, "mailweir"}
+    own = {
+        b.resource for b in topics.acl_bindings("mail", "mailweir") if (b.principal, b.resource_type) == (user, "group")
+    }
+    for group in sorted(foreign | {f"mailweir.{user}"} - own):
+        with pytest.raises(GroupAuthorizationFailedError):
+            await join(settings_of(secure, user), reads, group)
+
+
+@pytest.mark.parametrize("user", [*PARTIES, "intruder"])
+async def test_a_user_administers_nothing(secure: KafkaCluster, user: str) -> None:
+    """Its own topics least of all: it cannot delete them, change their settings, add partitions or topics, or give rights."""
+    settings = settings_of(secure, user)
+    ours = [topic.full_name("mail") for topic in TOPICS]
+    async with admin_client(settings) as admin:
+        deleted = await admin.delete_topics(ours)
+        altered = await admin.alter_configs(
+            [ConfigResource(ConfigResourceType.TOPIC, n, {"retention.ms": "1"}) for n in ours]
+        )
+        with pytest.raises(TopicAuthorizationFailedError):
+            await admin.create_partitions({ours[0]: NewPartitions(9)})
+        created = await admin.create_topics([NewTopic("mail.forged", 1, 1)])
+    codes = [code for _, code in deleted.topic_error_codes]
+    codes += [resource[0] for answer in altered for resource in answer.resources]
+    codes += [error[1] for error in created.topic_errors]
+    assert len(codes) == 2 * len(TOPICS) + 1
+    assert set(codes) == {TopicAuthorizationFailedError.errno}
+    with pytest.raises(KafkaSetupError, match="Kafka refused"):
+        await topics.grant(settings, [AclBinding(user, "topic", "mail.", "prefixed", "all")])
 
 
 async def test_a_write_that_is_not_allowed_is_no_broker_that_is_away(secure: KafkaCluster) -> None:
@@ -267,7 +284,7 @@ def test_permissions_cover_every_party_of_the_table() -> None:
             found = {b.principal for b in bindings if (b.resource, b.operation) == (f"post.{topic.name}", operation)}
             assert found == set(users)
     groups = {(b.principal, b.resource) for b in bindings if b.resource_type == "group" and b.pattern == "literal"}
-    assert groups == {(user, f"office.{user}") for topic in TOPICS for user in topic.readers}
+    assert groups == {(user, f"office.{user}") for user in (*STAGES, "client")}
     idempotent = {b.principal for b in bindings if b.operation == "idempotent_write"}
     assert idempotent == {user for topic in TOPICS for user in topic.writers}
     assert {b.operation for b in bindings} == {"read", "write", "describe_configs", "idempotent_write"}

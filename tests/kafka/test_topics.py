@@ -139,7 +139,12 @@ async def test_list_shows_the_table_and_what_exists(settings: Settings) -> None:
     assert list(rows) == [settings.topic_name(name) for name in NAMES]
     raw, models = rows[settings.topic_name("raw")], rows[settings.topic_name("models")]
     assert (raw.exists, raw.partitions, raw.retention, raw.size_limit) == (True, 2, "7 days", "26 MiB")
-    assert (raw.key, raw.events, raw.writers, raw.readers) == ("mailbox", ("RawEmail",), ("client",), ("ingest",))
+    assert (raw.key, raw.events, raw.writers, raw.readers) == (
+        "mailbox",
+        ("RawEmail",),
+        ("client", "sender"),
+        ("ingest",),
+    )
     assert (models.exists, models.partitions, models.retention) == (False, 1, "last per key")
 
 
@@ -195,4 +200,5 @@ def test_copies_follow_the_brokers(nodes: int, copies: int, config: str | None) 
     planned = topics.plan("mail", {}, nodes)
     assert {new.replication for new in planned} == {copies}
     assert {new.config.get("min.insync.replicas") for new in planned} == {config}
+    assert {new.config["unclean.leader.election.enable"] for new in planned} == {"false"}
     assert dataclasses.asdict(planned[0])["name"] == "mail.raw"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -101,6 +102,29 @@ def test_workers_may_do_little_and_end_in_peace(ours: dict[str, dict[str, Any]])
         assert int(one["stop_grace_period"].removesuffix("s")) > LONGEST_WAY_OUT_S
 
 
+def test_others_may_do_little_too_and_are_watched(compose: dict[str, Any]) -> None:
+    """Broker, Prometheus and Grafana have no capabilities, gain no privileges, listen on loopback only, and have a health check."""
+    for name in ("kafka", "prometheus", "grafana"):
+        one = compose["services"][name]
+        assert (one["cap_drop"], one["security_opt"]) == (["ALL"], ["no-new-privileges:true"])
+        assert all(port.startswith("127.0.0.1:") for port in one["ports"])
+        assert one["healthcheck"]["test"][0] == "CMD"
+
+
+def test_the_pages_that_panels_link_to_are_mounted_where_grafana_serves_them(compose: dict[str, Any]) -> None:
+    """A link to a runbook opens it; data source and dashboards are where provisioning says."""
+    mounts = dict(mount.split(":")[:2] for mount in compose["services"]["grafana"]["volumes"])
+    assert mounts["./runbooks"] == "/usr/share/grafana/public/runbooks"
+    provider = yaml.safe_load((ROOT / "deploy/grafana/provisioning/dashboards/mailweir.yaml").read_text())["providers"][
+        0
+    ]
+    assert mounts["./grafana/dashboards"] == provider["options"]["path"]
+    source = yaml.safe_load((ROOT / "deploy/grafana/provisioning/datasources/prometheus.yaml").read_text())[
+        "datasources"
+    ][0]
+    assert source["url"] == "http://prometheus:9090"
+
+
 def test_prometheus_asks_every_agent(compose: dict[str, Any]) -> None:
     """Its list of targets is the agents, on the port that the settings have."""
     [group] = yaml.safe_load(compose["configs"]["workers"]["content"])
@@ -127,7 +151,7 @@ def test_images_pass_the_linter(image: Path) -> None:
     linter = str(Path(sys.executable).with_name("hadolint"))
     done = subprocess.run([linter, str(image)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
-    worse = image.read_text().replace(" AS build", ":latest AS build").replace(":3.11-slim-bookworm", "")
+    worse = image.read_text().replace(" AS build", ":latest AS build").replace(":3.11.15-slim-bookworm", "")
     assert subprocess.run([linter, "-"], input=worse, capture_output=True, text=True, check=False).returncode == 1
 
 
@@ -136,7 +160,7 @@ def test_images_are_not_root_pinned_and_watched(image: Path) -> None:
     """A numbered user, exact Python, exact packages, /live as health, our settings only, and what is copied is not ignored."""
     text = image.read_text(encoding="utf-8")
     assert re.findall(r"^USER (\d+):\d+$", text, re.MULTILINE) == ["10001"]
-    assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) == {"python:3.11-slim-bookworm"}
+    assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) == {"python:3.11.15-slim-bookworm"}
     assert "-c constraints.txt" in text
     assert f"127.0.0.1:{Settings().metrics_port}/live" in text
     variables = {name.lower() for name in re.findall(r"MAILWEIR_(\w+)=", text.partition("\nFROM")[2])}
@@ -151,9 +175,14 @@ def test_images_are_not_root_pinned_and_watched(image: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_images_steps_install_a_worker_that_loads() -> None:
-    """The Dockerfile's own steps in a clean folder: the worker loads its bundle, and torch is not there."""
-    done = subprocess.run([ROOT / "deploy/docker/prove.sh"], capture_output=True, text=True, check=False, timeout=280)
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    ("image", "extras"), [("Dockerfile", ""), ("Dockerfile", "[feedback]"), ("trainer.Dockerfile", "")]
+)
+def test_the_images_steps_install_what_runs(image: str, extras: str) -> None:
+    """The Dockerfile's own steps in a clean folder: the command loads what it needs, and torch is in the trainer's alone."""
+    steps = [ROOT / "deploy/docker/prove.sh", image]
+    done = subprocess.run(steps, env=os.environ | {"EXTRAS": extras}, capture_output=True, text=True, check=False)
     print(done.stdout)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "installed" in done.stdout

@@ -31,6 +31,7 @@ from mailweir.schemas.events import (
     TaxonomyRef,
 )
 
+# The public example of a decision: keys in this order.
 DECISION_KEYS = [
     "schema", "decision_id", "email_id", "input_id", "source", "model", "taxonomy", "tier", "heads", "next_actions", "entities",
     "summary", "action_items", "reasons", "language", "needs_review", "review_cause", "truncated", "decided_at", "timings_ms",

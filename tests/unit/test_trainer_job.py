@@ -1,4 +1,4 @@
-"""The Kubernetes Job of the trainer says what the command line, the settings and the launcher say."""
+"""The Kubernetes Jobs of the trainer say what the command line, the settings and the launcher say."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import typer
-import yaml
 from house.source import ROOT
+from manifests import read
 
 from mailweir.services.cli import app as command_line
 from mailweir.services.cli.retrain_run import AGAIN
@@ -20,9 +20,10 @@ HOURS = 3_600
 
 @pytest.fixture(scope="module")
 def job() -> dict[str, Any]:
-    """The file, as Kubernetes reads it."""
-    found: dict[str, Any] = yaml.safe_load((ROOT / "deploy/k8s/trainer-job.yaml").read_text(encoding="utf-8"))
-    return found
+    """What each run's Job is made from: a template that starts none by itself."""
+    [cron] = [one for one in read(ROOT / "deploy/k8s/base/trainer.yaml") if one["kind"] == "CronJob"]
+    assert cron["spec"]["suspend"] is True
+    return dict(cron["spec"]["jobTemplate"])
 
 
 @pytest.fixture(scope="module")
@@ -66,15 +67,11 @@ def test_it_runs_what_the_launcher_runs(container: dict[str, Any]) -> None:
 def test_a_pod_is_replaced_once_and_only_where_that_can_help(job: dict[str, Any], pod: dict[str, Any]) -> None:
     """Exit codes that are final end the Job; the one that asks to be called again does not; all of it ends before the run is given up."""
     spec = job["spec"]
-    [rule] = spec["podFailurePolicy"]["rules"]
-    final = rule["onExitCodes"]["values"]
-    assert (job["apiVersion"], job["kind"], spec["backoffLimit"], pod["restartPolicy"]) == (
-        "batch/v1",
-        "Job",
-        1,
-        "Never",
-    )
-    assert (rule["action"], rule["onExitCodes"]["containerName"]) == ("FailJob", pod["containers"][0]["name"])
+    ends, drained = spec["podFailurePolicy"]["rules"]
+    final = ends["onExitCodes"]["values"]
+    assert (spec["backoffLimit"], pod["restartPolicy"], spec["podReplacementPolicy"]) == (1, "Never", "Failed")
+    assert (drained["action"], drained["onPodConditions"][0]["type"]) == ("Ignore", "DisruptionTarget")
+    assert (ends["action"], ends["onExitCodes"]["containerName"]) == ("FailJob", pod["containers"][0]["name"])
     assert (0 in final, AGAIN in final, final) == (False, False, [1, 2])
     assert 0 < spec["activeDeadlineSeconds"] <= Settings().retrain_timeout_hours * HOURS
 
@@ -102,15 +99,21 @@ def test_its_environment_names_settings_and_holds_no_secret(container: dict[str,
 
 
 def test_what_the_trainer_keeps_and_reads_lies_on_volumes(pod: dict[str, Any], container: dict[str, Any]) -> None:
-    """Run folder, registry, ledger, corpus and key are each below a mount that there is a volume for; the first two may be written."""
+    """Run folder, registry, ledger and keys are each below a mount that there is a volume for; the first two may be written."""
     mounts = {item["mountPath"]: item for item in container["volumeMounts"]}
     assert {item["name"] for item in mounts.values()} == {item["name"] for item in pod["volumes"]}
     env = {item["name"]: item.get("value", "") for item in container["env"]}
     places = {
         name: Path(env[f"MAILWEIR_{name}"])
-        for name in ("TRAINER_DIR", "REGISTRY", "LEDGER", "TRAINER_CORPUS", "TRAINER_KEY")
+        for name in ("TRAINER_DIR", "REGISTRY", "LEDGER", "TRAINER_KEY", "MODELS_PUBLIC_KEY")
     }
     for name, place in places.items():
         mount = mounts.get(str(place)) or mounts[str(place.parent)]
         assert bool(mount.get("readOnly")) == (name not in {"TRAINER_DIR", "REGISTRY"}), name
     assert not mounts["/tmp"].get("readOnly")
+
+
+def test_its_pods_are_under_the_policy_and_in_sight_of_prometheus(job: dict[str, Any], pod: dict[str, Any]) -> None:
+    """They carry the labels that network policy and PodMonitor select, and the port that is scraped."""
+    assert job["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/name"] == "mailweir"
+    assert [port["name"] for port in pod["containers"][0]["ports"]] == ["metrics"]
