@@ -118,7 +118,7 @@ def test_the_pages_that_panels_link_to_are_mounted_where_grafana_serves_them(com
     provider = yaml.safe_load((ROOT / "deploy/grafana/provisioning/dashboards/mailweir.yaml").read_text())["providers"][
         0
     ]
-    assert mounts["./grafana/dashboards"] == provider["options"]["path"]
+    assert mounts["../services/dashboard/boards"] == provider["options"]["path"]
     source = yaml.safe_load((ROOT / "deploy/grafana/provisioning/datasources/prometheus.yaml").read_text())[
         "datasources"
     ][0]
