@@ -20,7 +20,7 @@ from mailweir.services.feedback.shards import Cause, ShardLimits, announcement, 
 from mailweir.services.feedback.store import Store
 from mailweir.services.feedback.verdicts import VerdictCounter
 from mailweir.services.stream import Batch, Kept, Partition, Record, Result, decode_all
-from mailweir.services.telemetry import logger
+from mailweir.services.telemetry import logger, note_ages
 
 __all__ = ["STAGE", "Keeper"]
 
@@ -140,6 +140,7 @@ class Keeper(Part):
 
     def _count(self, rows: Sequence[FeedbackRow]) -> None:
         self._verdicts.kept(rows)
+        note_ages(self._metrics, STAGE, [row.given_at for row in rows])
         for row in rows:
             self._metrics.feedback.labels(row.origin).inc()
 
@@ -156,6 +157,7 @@ class Keeper(Part):
     async def _look_after_shards(self) -> None:
         while not self.should_stop:
             try:
+                await self._measure_disk()
                 await self._close_shards()
                 await self._announce()
             except (DependencyError, SetupError, TimeoutError) as error:
@@ -173,11 +175,23 @@ class Keeper(Part):
     async def _close_shards(self) -> None:
         reader = next(reader for reader in self._host.stream.readers if reader.plan.stage == STAGE)
         assignment, places = reader.assignment()
+        self._metrics.shard_fill.clear()  # what went elsewhere is told there
         for place in sorted(places):
-            if await self._due(place, assignment):
+            due = await self._due(place, assignment)
+            self._metrics.shard_fill.labels(place[0], str(place[1])).set(self._filled(place))
+            if due:
                 committed = await asyncio.wait_for(reader.committed([place]), _COMMITTED_SECONDS)
                 while await self._close(place, assignment, committed[place]):  # a backlog makes several
                     pass
+
+    async def _measure_disk(self) -> None:
+        if room := await self._stored(self._ledger.store.room):
+            self._metrics.ledger_size.set(room.total)
+            self._metrics.ledger_free.set(room.free)
+
+    def _filled(self, place: Partition) -> float:
+        pages = self._pages.get(place)
+        return self._limits.share(pages) if pages else 0.0
 
     async def _due(self, place: Partition, assignment: int) -> Cause | None:
         async with self._lock:

@@ -55,8 +55,8 @@ async def test_the_metrics_equal_the_counts_of_the_topics() -> None:
     assert samples["mailweir_rejects_total", frozenset(["ingest", "malformed_json"])] == 1
     assert samples["mailweir_batch_mails_sum", frozenset(["ingest"])] == 40
     assert samples["mailweir_assigned_partitions", frozenset(["ingest"])] == 3
-    assert {samples["mailweir_lag_records", frozenset(["ingest", str(n)])] for n in range(3)} == {0}
-    assert {samples["mailweir_lag_seconds", frozenset(["ingest", str(n)])] for n in range(3)} == {0}
+    assert {samples["mailweir_lag_records", frozenset(["ingest", "mail.raw", str(n)])] for n in range(3)} == {0}
+    assert {samples["mailweir_lag_seconds", frozenset(["ingest", "mail.raw", str(n)])] for n in range(3)} == {0}
 
 
 async def test_live_and_ready_answer_with_their_reason() -> None:
@@ -144,7 +144,7 @@ async def test_a_partition_that_went_elsewhere_takes_its_lag_with_it() -> None:
     async with running(bus, _handle) as one:
 
         def gauges(partition: int) -> list[bool]:
-            labels = {"stage": "ingest", "partition": str(partition)}
+            labels = {"stage": "ingest", "topic": "mail.raw", "partition": str(partition)}
             return [one.metrics.registry.get_sample_value(name, labels) is not None for name in names]
 
         await until(lambda: gauges(0) == gauges(1) == [True, True])
