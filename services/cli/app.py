@@ -23,6 +23,7 @@ from mailweir.services.cli import (
     feedback,
     gate,
     kafka,
+    metrics,
     models,
     models_diff,
     models_look,
@@ -132,6 +133,7 @@ models.app.command("rebuild")(models_rebuild.rebuild)
 app.add_typer(models.app, name="models")
 app.command("size")(size.size)
 app.command("settings")(settings.settings)
+app.command("metrics")(metrics.metrics)
 app.command("train", help=train.HELP)(train.train)
 app.command("evaluate")(evaluate.evaluate)
 data.app.command("build")(data_build.build)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import urllib.request
 from collections.abc import Sequence
 from urllib.error import HTTPError, URLError
@@ -152,6 +153,20 @@ async def test_a_partition_that_went_elsewhere_takes_its_lag_with_it() -> None:
             await until(lambda: one.stream.readers[0].progress.partitions == 1)
             await until(lambda: gauges(0) == [True, True])
             assert gauges(1) == [False, False]
+
+
+async def test_a_loop_that_is_held_up_is_seen() -> None:
+    """A third of a second in which nothing else could run is late by about that; an idle loop is hardly late."""
+    async with running(memory_bus(), _handle) as host:
+
+        def late(what: str) -> float:
+            return host.metrics.registry.get_sample_value(f"mailweir_event_loop_delay_seconds_{what}") or 0
+
+        await until(lambda: late("count") >= 3)
+        before = late("sum")
+        time.sleep(0.35)  # noqa: ASYNC251 - it is what is measured
+        await asyncio.sleep(0.05)
+        assert late("sum") - before >= 0.2
 
 
 async def test_health_is_served_on_the_address_of_the_settings_and_no_other() -> None:
