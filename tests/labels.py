@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import get_args
 
@@ -70,8 +69,8 @@ def sizes() -> dict[str, int]:
     return {name: len(values) for name, values in CLOSED.items()} | {name: most for name, (most, _) in MOST.items()}
 
 
-def is_one(label: str, value: str, prefix: str) -> bool:
-    """Whether it is a value that the label may have; topics begin with `prefix`."""
+def is_one(label: str, value: str) -> bool:
+    """Whether it is a value that the label may have; a topic has whatever prefix the settings say."""
     if label == "topic":
-        value = re.sub(rf"^{re.escape(prefix)}\.", "mail.", value)
+        value = f"mail.{value.partition('.')[2]}"
     return value in CLOSED[label] if label in CLOSED else label in MOST
