@@ -23,6 +23,7 @@ from mailweir.schemas.topics import CLASSIFIED, DEAD, RETRAIN, Topic
 from mailweir.services.app import Host
 from mailweir.services.classify.agent import register as register_classify
 from mailweir.services.ingest.agent import register as register_ingest
+from mailweir.services.memory import MemoryBus
 from mailweir.services.settings import Settings
 from mailweir.services.stream import KafkaBus, Kept, Outgoing, Record, Result
 from mailweir.services.stream.tail import Tail
@@ -69,27 +70,28 @@ async def read(known: Settings, topic: Topic) -> list[Record]:
 
 
 async def contradict(known: Settings, count: int, first: int = 0) -> None:
-    """Five people say of so many decisions, from the `first` on, that their category is another."""
+    """Five people, and a rule about every tenth, say of so many decisions, from the `first` on, that their category is another."""
     records = (await read(known, CLASSIFIED))[first : first + count]
     assert len(records) == count
     words = []
     for number, record in enumerate(records):
         decision = Decision.decode(record.value)
         label = "work" if decision.heads["category"].label != "work" else "finance"
-        place = {"given_at": utc_now(), "decision_source": record.coordinates}
-        words.append(on("mail.feedback", word(decision, f"p{number % 5}", label, **place)))
+        more = {"given_at": utc_now(), "decision_source": record.coordinates}
+        who, origin = (f"p{number % 5}", "human") if number % 10 else ("watchman", "rule")
+        words.append(on("mail.feedback", word(decision, who, label, origin=origin, **more)))
     await write(known, *words)
 
 
 @asynccontextmanager
 async def slow(bootstrap: str) -> AsyncIterator[Host]:
-    """Ingest at a quarter of a second a batch, every eighth mail a defect, more mail coming than goes, and all of it two minutes old."""
+    """Ingest at a tenth of a second a batch, every eighth mail a defect, more mail coming than goes, and all of it two minutes old."""
     known = own(bootstrap)
     await apply(known, partitions=1)
     host = Host(known, KafkaBus(known))
 
     async def handle(records: Sequence[Record]) -> Sequence[Result]:
-        await asyncio.sleep(0.25)
+        await asyncio.sleep(0.1)
         if any(record.offset % 8 == 7 for record in records):
             raise ValueError("a defect of ours")
         return await parse_all(records)
@@ -137,17 +139,24 @@ async def hanging(bootstrap: str) -> AsyncIterator[Host]:
 
 @asynccontextmanager
 async def shipped(folder: Path) -> AsyncIterator[Host]:
-    """Ingest and classify in memory: the bundle that ships, ten mails, and TLS settings whose authority ends in two days."""
+    """Ingest and classify in memory: the bundle that ships, two mails a second, and TLS settings whose authority ends in two days."""
     (folder / "ca.pem").write_bytes(ending_in(2))
     bus = memory_bus(1)
     host = Host(settings(kafka_security="SSL", kafka_ca_file=folder / "ca.pem"), bus)
     register_ingest(host)
     register_classify(host)
     async with at_work(host):
-        for number in range(10):
-            bus.write(raw(number))
-        await until(lambda: len(bus.records("mail.classified")) == 10, 60)
-        yield host
+        coming = asyncio.create_task(_keep_giving(bus))
+        try:
+            yield host
+        finally:
+            coming.cancel()
+
+
+async def _keep_giving(bus: MemoryBus) -> None:
+    for number in itertools.count():
+        bus.write(raw(number))
+        await asyncio.sleep(0.5)
 
 
 @contextmanager

@@ -34,11 +34,17 @@ class Prometheus:
         self._url = url
         self._folder = folder
 
-    def watch(self, name: str, worker: Host | str) -> None:
-        """Scrape this worker, or what answers at an address, from now on."""
-        address = worker if isinstance(worker, str) else f"127.0.0.1:{worker.health.port}"
+    def watch(self, name: str, worker: Host) -> None:
+        """Scrape this worker from now on."""
+        self._find("workers", name, f"127.0.0.1:{worker.health.port}")
+
+    def watch_run(self, address: str) -> None:
+        """Scrape this training run from now on."""
+        self._find("runs", "one", address)
+
+    def _find(self, folder: str, name: str, address: str) -> None:
         group = {"targets": [address], "labels": {"environment": "test"}}
-        new = self._folder / "workers" / f"{name}.new"
+        new = self._folder / folder / f"{name}.new"
         new.write_text(yaml.safe_dump([group]), encoding="utf-8")
         new.rename(new.with_suffix(".yaml"))  # whole when it is looked at
 
@@ -53,7 +59,7 @@ class Prometheus:
 
     def series(self) -> list[dict[str, str]]:
         """Labels of all series of ours."""
-        query = urllib.parse.urlencode({"match[]": '{__name__=~"mailweir_.+", job="mailweir"}'})
+        query = urllib.parse.urlencode({"match[]": '{__name__=~"mailweir_.+", job=~".+"}'})
         return list(self._get(f"series?{query}"))
 
     def firing(self) -> set[str]:
@@ -92,7 +98,8 @@ def watching(folder: Path) -> Iterator[Prometheus]:
     """As `deploy/prometheus` configures it, but four times a second; it is gone at the end."""
     config = yaml.safe_load((PLACE / "prometheus.yaml").read_bytes())
     config["global"] = {"scrape_interval": "250ms", "evaluation_interval": "250ms"}
-    (folder / "workers").mkdir(parents=True)
+    for kind in ("workers", "runs"):
+        (folder / kind).mkdir(parents=True)
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     (folder / "rules.yaml").write_text(yaml.safe_dump(shortened()), encoding="utf-8")
     [port] = draw(1)

@@ -38,15 +38,17 @@ from mailweir.services.trainer.progress import Progress, metrics_served, to_metr
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
-MAILS = 80
+MAILS = 96
 DECIDED = 'mailweir_mails_total{stage="classify", outcome="published"}'
 RULES = '[[rule]]\nname = "sales"\nwhen.mailbox = ["sales0"]\nset.priority = "normal"\n'
 FOREIGN = {"__name__", "job", "instance", "environment", "le"}
 
 NOT_STAGED = {
-    "model: Labels against a week ago": "a week is not lived through; tests/flow/test_dashboards.py has its series",
+    "model: Labels against a week ago": "a week is not lived through",
+    "model: Failures of the shadow": "that one loads and then fails on a mail; the other query, a shadow that does not load, is",
+    "stream: Commits refused": "a rebalance in the middle of a batch: tests/kafka/test_stream.py",
 }
-"""Panels that show nothing here, and why."""
+"""Panels of which a query shows nothing here, and what it would take; tests/flow/test_dashboards.py has made-up series for them."""
 CHOSEN = {"environment": "test", "core_hour": "0.04", "__rate_interval": "2m"}
 """Of the dashboards' variables; the others choose all."""
 
@@ -71,7 +73,7 @@ def _settings(kafka: KafkaCluster, folder: Path, registry: Registry) -> Settings
         ledger=str(folder / "ledger"),
         classify_rules=folder / "rules.toml",
         metrics_mailboxes=("sales0", "support1"),
-        shard_rows=20,
+        shard_rows=10,
         feedback_batch_wait_ms=20,
         review_budget=1_000_000,
         review_random_share=1.0,
@@ -107,7 +109,11 @@ async def _peace(prometheus: Prometheus, known: Settings) -> None:
 async def _people_disagree(prometheus: Prometheus, known: Settings, folder: Path) -> None:
     """They are asked by lot, and all of them say no; then others say that the version before was right."""
     await prometheus.until(f'mailweir_review_asked_total{{why="random"}} == {MAILS}')
-    await contradict(known, MAILS - 15)
+    await contradict(known, 5)
+    await prometheus.until(
+        'mailweir_verdicts_total{sample="lot"} > 0'
+    )  # as above: only what comes after the first is growth
+    await contradict(known, MAILS - 15, 5)
     await _all_fired(prometheus, "MailweirDisagreementAfterPromotion")
     await write(known, record(file_shard_of(folder, 1, "1.a", people=100, wrong=5)))
     await _all_fired(prometheus, "MailweirRollbackHappened", "MailweirCalibrationOff")
@@ -147,12 +153,21 @@ async def _loop_is_held_up(prometheus: Prometheus) -> None:
     await waiting
 
 
-def _found(prometheus: Prometheus) -> dict[str, list[bool]]:
-    """For each panel, which of its queries return something."""
+async def _ask_all(prometheus: Prometheus, missing: set[tuple[str, str]]) -> None:
+    """Every query of every panel, again and again, until it has returned something."""
+    while True:
+        for panel, query in sorted(missing):
+            if await asyncio.to_thread(prometheus.ask, query):
+                missing.discard((panel, query))
+        await asyncio.sleep(1)
+
+
+def _queries() -> set[tuple[str, str]]:
     return {
-        f"{board.name}: {panel.title}": [bool(prometheus.ask(_filled(query.expression))) for query in panel.queries]
+        (f"{board.name}: {panel.title}", _filled(query.expression))
         for board in BOARDS
         for panel in board.panels
+        for query in panel.queries
     }
 
 
@@ -173,11 +188,13 @@ async def test_every_alert_fires_in_its_situation_and_every_query_finds_it(
         prometheus.watch("mill", await stack.enter_async_context(_mill(known)))
         await _peace(prometheus, known)
         assert await asyncio.to_thread(prometheus.firing) == set()
+        asking = asyncio.create_task(_ask_all(prometheus, missing := _queries()))
+        stack.callback(asking.cancel)
 
         metrics = Metrics()
         address = stack.enter_context(metrics_served(settings(), metrics))
         to_metrics(metrics)(Progress("training", "fine-tuning", 4, 10, loss=0.7))  # and no more: it hangs
-        prometheus.watch("run", address.split("/")[2])
+        prometheus.watch_run(address.split("/")[2])
         prometheus.watch("slow", await stack.enter_async_context(slow(kafka.bootstrap)))
         prometheus.watch("hanging", await stack.enter_async_context(hanging(broker.bootstrap)))
         prometheus.watch("shipped", await stack.enter_async_context(shipped(tmp_path)))
@@ -187,7 +204,6 @@ async def test_every_alert_fires_in_its_situation_and_every_query_finds_it(
             group.create_task(_broker_falls_silent(prometheus, broker))
             group.create_task(_worker_dies(prometheus))
             group.create_task(_all_fired(prometheus, "MailweirCertificateExpires", "MailweirTrainerStuck"))
-        found = await asyncio.to_thread(_found, prometheus)
         if mounted:
             await _disk_fills(prometheus, known)
         await _pointers_break(prometheus, registry)
@@ -195,7 +211,7 @@ async def test_every_alert_fires_in_its_situation_and_every_query_finds_it(
 
         unmounted = set() if mounted else {"MailweirLedgerDiskFull", "MailweirFeedbackFails"}
         assert await asyncio.to_thread(prometheus.fired) == alerts().keys() - unmounted
-        assert {name for name, answers in found.items() if not all(answers)} == NOT_STAGED.keys()
+        assert {panel for panel, _ in missing} == NOT_STAGED.keys()
         _judge(await asyncio.to_thread(prometheus.rules), await asyncio.to_thread(prometheus.series))
         for name in {rule["record"] for rule in rules() if "record" in rule}:
             assert await asyncio.to_thread(prometheus.ask, f"count_over_time({name}[10m])"), name

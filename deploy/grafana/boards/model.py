@@ -18,7 +18,8 @@ def _growth(metric: str, by: str, chosen: str = _HEAD, over: str = "1d") -> str:
 def _right(metric: str, by: str = "head, version", more: str = "") -> str:
     chosen = f'{{$S, head=~"$head", version=~"$version"{more}}}'
     right = f'{{$S, head=~"$head", version=~"$version"{more}, verdict="right"}}'
-    return ratio(_growth(metric, by, right), _growth(metric, by, chosen))
+    every = _growth(metric, by, chosen)
+    return ratio(f"({_growth(metric, by, right)} or 0 * {every})", every)  # none right is 0, not nothing
 
 
 _EXPECTED = ratio(
