@@ -1,6 +1,6 @@
 """Refinement: the loop of the tiny recursive model over an exported step, until each row halts or the steps are spent."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -57,9 +57,8 @@ class Refiner:
         found: list[Floats] = []
         spent = 0.0
         for step in range(1, self._steps + 1):
-            given: dict[str, Floats | Ids] = {Y: y, Z: z, STATES: states[going], MASK: mask[going]}
             start = perf_counter()
-            y, z, halt, *logits = self._step(given)
+            y, z, halt, *logits = self._step(y, z, states[going], mask[going])
             spent += perf_counter() - start
             found = found or [np.zeros((len(states), part.shape[1]), np.float32) for part in logits]
             for table, part in zip(found, logits, strict=True):
@@ -71,7 +70,8 @@ class Refiner:
             going, y, z = going[on], y[on], z[on]
         return Refined(tuple(found), taken, spent * 1000)
 
-    def _step(self, given: Mapping[str, Floats | Ids]) -> list[Floats]:
+    def _step(self, y: Floats, z: Floats, states: Floats, mask: Ids) -> list[Floats]:
+        given = {Y: y, Z: z, STATES: states, MASK: mask}
         values: list[Floats] = self._session.run([NEXT_Y, NEXT_Z, HALT, *self.heads], given, self._run_options)
         return values
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from mailweir.models.feedback import FeedbackRow
@@ -157,7 +158,6 @@ class Keeper(Part):
     async def _look_after_shards(self) -> None:
         while not self.should_stop:
             try:
-                await self._measure_disk()
                 await self._close_shards()
                 await self._announce()
             except (DependencyError, SetupError, TimeoutError) as error:
@@ -165,6 +165,15 @@ class Keeper(Part):
                 log.warning("shards_wait", error=str(error) or type(error).__name__)
             except DeliveryError as error:
                 self._host.stop_because(error)
+            await self.sleep(_LOOK_SECONDS)
+
+    @Part.task
+    async def _measure_disk(self) -> None:
+        while not self.should_stop:
+            with suppress(DependencyError):  # what keeps a shard from being closed is told there
+                if room := await self._stored(self._ledger.store.room):
+                    self._metrics.ledger_size.set(room.total)
+                    self._metrics.ledger_free.set(room.free)
             await self.sleep(_LOOK_SECONDS)
 
     async def crash(self, reason: BaseException) -> None:
@@ -183,11 +192,6 @@ class Keeper(Part):
                 committed = await asyncio.wait_for(reader.committed([place]), _COMMITTED_SECONDS)
                 while await self._close(place, assignment, committed[place]):  # a backlog makes several
                     pass
-
-    async def _measure_disk(self) -> None:
-        if room := await self._stored(self._ledger.store.room):
-            self._metrics.ledger_size.set(room.total)
-            self._metrics.ledger_free.set(room.free)
 
     def _filled(self, place: Partition) -> float:
         pages = self._pages.get(place)
