@@ -11,7 +11,10 @@ __all__ = ["FILE", "encode"]
 
 RULES = Path(__file__).parent / "rules.yaml"
 FILE = Path(__file__).parents[1] / "k8s" / "prod" / "rules.yaml"
-_HEAD = "# Written by `make rules` from deploy/prometheus/rules.yaml; change it there.\n"
+_HEAD = """\
+# Written by `make rules` from deploy/prometheus/rules.yaml; change it there. A Prometheus whose `ruleSelector` asks for a label
+# takes these rules once the label is added to them, in an overlay of yours.
+"""
 
 
 class _Lines(yaml.SafeDumper):
@@ -30,7 +33,6 @@ def encode() -> str:
     manifest: dict[str, Any] = {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PrometheusRule",
-        # an operator that takes rules by label: add the label that its `ruleSelector` asks for in an overlay
         "metadata": {"name": "mailweir", "labels": {"app.kubernetes.io/name": "mailweir"}},
         "spec": yaml.safe_load(RULES.read_bytes()),
     }
