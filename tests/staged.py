@@ -85,14 +85,14 @@ async def contradict(known: Settings, count: int, first: int = 0) -> None:
 
 @asynccontextmanager
 async def slow(bootstrap: str) -> AsyncIterator[Host]:
-    """Ingest at a tenth of a second a batch, every eighth mail a defect, more mail coming than goes, and all of it two minutes old."""
+    """Ingest at a twentieth of a second a mail, every fourth a defect, more mail coming than goes, and all of it two minutes old."""
     known = own(bootstrap)
     await apply(known, partitions=1)
     host = Host(known, KafkaBus(known))
 
     async def handle(records: Sequence[Record]) -> Sequence[Result]:
-        await asyncio.sleep(0.1)
-        if any(record.offset % 8 == 7 for record in records):
+        await asyncio.sleep(0.05)
+        if any(record.offset % 4 == 3 for record in records):
             raise ValueError("a defect of ours")
         return await parse_all(records)
 

@@ -62,10 +62,6 @@ class Prometheus:
         query = urllib.parse.urlencode({"match[]": '{__name__=~"mailweir_.+", job=~".+"}'})
         return list(self._get(f"series?{query}"))
 
-    def firing(self) -> set[str]:
-        """Names of the alerts that fire now."""
-        return {row["metric"]["alertname"] for row in self.ask('ALERTS{alertstate="firing"}')}
-
     def fired(self) -> set[str]:
         """Names of the alerts that have fired since the start."""
         found = self.ask('count by (alertname) (count_over_time(ALERTS{alertstate="firing"}[1h]))')
@@ -95,9 +91,9 @@ class Prometheus:
 
 @contextmanager
 def watching(folder: Path) -> Iterator[Prometheus]:
-    """As `deploy/prometheus` configures it, but four times a second; it is gone at the end."""
+    """As `deploy/prometheus` configures it, but twice a second; it is gone at the end."""
     config = yaml.safe_load((PLACE / "prometheus.yaml").read_bytes())
-    config["global"] = {"scrape_interval": "250ms", "evaluation_interval": "250ms"}
+    config["global"] = {"scrape_interval": "500ms", "evaluation_interval": "250ms"}
     for kind in ("workers", "runs"):
         (folder / kind).mkdir(parents=True)
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")

@@ -98,7 +98,7 @@ async def _all_fired(prometheus: Prometheus, *names: str) -> None:
 
 
 async def _peace(prometheus: Prometheus, known: Settings) -> None:
-    """Some mails, of which nobody is woken."""
+    """Some mails, and when they are done nobody is being woken."""
     await prometheus.until(f"{DECIDED} == 0")
     for wave in (1, 2):  # a series that is new has no increase before its second value
         await write(known, *(mail(number) for number in range((wave - 1) * MAILS // 2, wave * MAILS // 2)))
@@ -187,7 +187,6 @@ async def test_every_alert_fires_in_its_situation_and_every_query_finds_it(
         prometheus = stack.enter_context(watching(tmp_path / "prometheus"))
         prometheus.watch("mill", await stack.enter_async_context(_mill(known)))
         await _peace(prometheus, known)
-        assert await asyncio.to_thread(prometheus.firing) == set()
         asking = asyncio.create_task(_ask_all(prometheus, missing := _queries()))
         stack.callback(asking.cancel)
 
