@@ -14,7 +14,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from certificates import ending_in
-from factories import add_stage, memory_bus, parse_all, raw, settings, until
+from factories import add_stage, hosted, memory_bus, parse_all, raw, settings, until
 from fleet import mail
 from loop import on, word
 
@@ -41,12 +41,9 @@ def own(bootstrap: str, **changes: Any) -> Settings:
 @asynccontextmanager
 async def at_work(host: Host) -> AsyncIterator[Host]:
     """From ready to stopped."""
-    await host.start()
-    try:
+    async with hosted(host):
         await until(host.health.ready, 60)
         yield host
-    finally:
-        await host.stop()
 
 
 async def write(known: Settings, *records: Outgoing) -> None:

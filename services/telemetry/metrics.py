@@ -248,7 +248,8 @@ class Metrics:
         self.retrain_open = g("mailweir_retrain_open", "1 while a training run goes on.")
         self.retrain_new_labels = g("mailweir_retrain_new_labels", "Words of people that no run has learned from.")
         self.retrain_unreadable = g(
-            "mailweir_retrain_unreadable_shards", "Announced shards whose file is gone or no shard."
+            "mailweir_retrain_unreadable_shards",
+            "Announced shards whose file is gone, no shard, or elsewhere.",
         )
         self.gate_verdicts = c(
             "mailweir_gate_verdicts", "Candidates that the gate judged: passed or refused.", "verdict"

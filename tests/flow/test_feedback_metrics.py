@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from factories import memory_bus, settings, until
+from factories import hosted, memory_bus, settings, until
 from loop import decided, mail, on, word
 from s3 import bucket
 
@@ -40,27 +40,21 @@ async def test_open_shards_are_told_by_partition_until_they_close(tmp_path: Path
         labels = {"topic": "mail.feedback", "partition": "0"}
         return host.metrics.registry.get_sample_value("mailweir_shard_fill_ratio", labels)
 
-    await host.start()
-    try:
+    async with hosted(host):
         for number in range(3):
             _say(bus, number)
         await until(lambda: fill() == 0.75)
         _say(bus, 3)
         await until(lambda: len(bus.records("mail.shards")) == 1)
         await until(lambda: fill() == 0)
-    finally:
-        await host.stop()
 
 
 async def test_the_disk_is_that_of_the_folder(tmp_path: Path) -> None:
     """Size and room as the system says, before the first row has made the folder."""
     host = _host(memory_bus(1), str(tmp_path / "not" / "yet"))
     value = host.metrics.registry.get_sample_value
-    await host.start()
-    try:
+    async with hosted(host):
         await until(lambda: value("mailweir_ledger_size_bytes") == shutil.disk_usage(tmp_path).total)
-    finally:
-        await host.stop()
     assert 0 <= (value("mailweir_ledger_free_bytes") or -1) < shutil.disk_usage(tmp_path).total
 
 
@@ -69,12 +63,9 @@ async def test_an_object_store_has_no_disk(monkeypatch: pytest.MonkeyPatch) -> N
     bus = memory_bus(1)
     with bucket(monkeypatch) as uri:
         host = _host(bus, f"{uri}/ledger")
-        await host.start()
-        try:
+        async with hosted(host):
             _say(bus, 1)
             await until(lambda: host.stream.readers[0].progress.finished == 1)
-        finally:
-            await host.stop()
     names = ("mailweir_ledger_free_bytes", "mailweir_ledger_size_bytes")
     assert all(math.isnan(host.metrics.registry.get_sample_value(name) or 0) for name in names)
 
@@ -89,16 +80,13 @@ async def test_verdicts_are_counted_by_who_gave_them(tmp_path: Path, monkeypatch
         labels = {"head": "category", "version": "1.0.0", "sample": sample, "verdict": verdict}
         return host.metrics.registry.get_sample_value("mailweir_verdicts_total", labels)
 
-    await host.start()
-    try:
+    async with hosted(host):
         _say(bus, 1)
         _say(bus, 2, origin="rule", label="work")
         _say(bus, 3, origin="implicit")
         await until(
             lambda: verdicts("given", "wrong") == verdicts("rule", "right") == verdicts("implicit", "wrong") == 1
         )
-    finally:
-        await host.stop()
     assert verdicts("lot", "wrong") is None
     value = host.metrics.registry.get_sample_value
     count, total = (

@@ -106,7 +106,7 @@ async def _peace(prometheus: Prometheus, known: Settings) -> None:
     await prometheus.until('sum(mailweir_lag_records) == 0 unless on () count(ALERTS{alertstate="firing"})')
 
 
-async def _people_disagree(prometheus: Prometheus, known: Settings, folder: Path) -> None:
+async def _people_disagree(prometheus: Prometheus, known: Settings) -> None:
     """They are asked by lot, and all of them say no; then others say that the version before was right."""
     await prometheus.until(f'mailweir_review_asked_total{{why="random"}} == {MAILS}')
     await contradict(known, 5)
@@ -115,7 +115,7 @@ async def _people_disagree(prometheus: Prometheus, known: Settings, folder: Path
     )  # as above: only what comes after the first is growth
     await contradict(known, MAILS - 15, 5)
     await _all_fired(prometheus, "MailweirDisagreementAfterPromotion")
-    await write(known, record(file_shard_of(folder, 1, "1.a", people=100, wrong=5)))
+    await write(known, record(file_shard_of(Path(known.ledger), 1, "1.a", people=100, wrong=5)))
     await _all_fired(prometheus, "MailweirRollbackHappened", "MailweirCalibrationOff")
 
 
@@ -199,7 +199,7 @@ async def test_every_alert_fires_in_its_situation_and_every_query_finds_it(
         prometheus.watch("shipped", await stack.enter_async_context(shipped(tmp_path)))
         await write(known, *rubbish(15))
         async with asyncio.TaskGroup() as group:
-            group.create_task(_people_disagree(prometheus, known, tmp_path))
+            group.create_task(_people_disagree(prometheus, known))
             group.create_task(_broker_falls_silent(prometheus, broker))
             group.create_task(_worker_dies(prometheus))
             group.create_task(_all_fired(prometheus, "MailweirCertificateExpires", "MailweirTrainerStuck"))
