@@ -291,9 +291,7 @@ class Metrics:
 
     def _declare_review(self) -> None:
         g = self._gauge
-        self.review_asked = self._counter(
-            "mailweir_review_asked", "Decisions that people are asked about, by why.", "why"
-        )
+        self.review_asked = self._counter("mailweir_review_asked", "Decisions that people are asked about.", "why")
         for why in get_args(ReviewWhy):
             self.review_asked.labels(why)
         self.review_budget_left = g("mailweir_review_budget_left", "Questions that may still be asked this UTC day.")
