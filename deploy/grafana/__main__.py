@@ -1,4 +1,4 @@
-"""Write every dashboard into `deploy/grafana/dashboards`, which Grafana's provisioning reads."""
+"""Write every dashboard into `services/dashboard/boards`, from where Grafana and `mailweir dashboard` read it."""
 
 from __future__ import annotations
 

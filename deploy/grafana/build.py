@@ -24,7 +24,7 @@ from grafana.runbooks import RUNBOOKS
 
 __all__ = ["FOLDER", "encode"]
 
-FOLDER = Path(__file__).parent / "dashboards"
+FOLDER = Path(__file__).parents[2] / "services/dashboard/boards"
 _SWAPS = Query("sum(increase(mailweir_model_swaps_total{$S}[1m])) > 0")  # fmt: skip
 AnyPanel = timeseries.Panel | stat.Panel | heatmap.Panel | table.Panel
 

@@ -14,6 +14,7 @@ from mailweir.schemas.errors import BundleError, MailweirError, SetupError
 from mailweir.services.cli import (
     accuracy,
     classify,
+    dashboard,
     data,
     data_build,
     data_history,
@@ -131,6 +132,7 @@ models.app.command("diff")(models_diff.diff)
 models.app.command("gate")(gate.gate)
 models.app.command("rebuild")(models_rebuild.rebuild)
 app.add_typer(models.app, name="models")
+app.command("dashboard")(dashboard.dashboard)
 app.command("size")(size.size)
 app.command("settings")(settings.settings)
 app.command("metrics")(metrics.metrics)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 import time
@@ -46,7 +45,7 @@ def demo(
     r"""Show it all: a real Kafka, workers, sample mails, decisions, dead letters, metrics; then the learning loop.
 
     Starts a broker (on port 9092 with --keep, if that is free) with a temporary folder, creates the topics, starts two workers, sends 52 sample mails and
-    two that are none. Then a small model that hardly knows one kind of mail is corrected 300 times: a shard, a run, the gate, the better model in both
+    two that are none. With --keep and a Prometheus on this machine it serves the dashboards as well (on port 8090, if that is free). Then a small model that hardly knows one kind of mail is corrected 300 times: a shard, a run, the gate, the better model in both
     workers, and the way back. Ends by itself in less than three minutes. Nothing is left behind but the workers' logs.
 
     The loop needs a checkout (its mails are in models/corpus) and [bold]pip install 'mailweir\[loop]'[/]; without them it is left out and said so.
@@ -57,12 +56,13 @@ def demo(
     2 no Java, or Kafka's jars are missing.
     """
     from mailweir.services.broker import KafkaCluster
+    from mailweir.services.broker.ports import taken
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a plain kill cleans up as Ctrl-C does
     began = time.monotonic()
     settings, to = client_settings(), console()
     # what stays up is where other programs look for a Kafka, if nobody else is there
-    port = _USUAL_PORT if keep and _is_free(_USUAL_PORT) else None
+    port = _USUAL_PORT if keep and not taken([_USUAL_PORT]) else None
     with KafkaCluster(libs=settings.kafka_libs, port=port) as cluster:
         _step(to, "Kafka", f"a real broker at {cluster.bootstrap}, ready in {time.monotonic() - began:.1f} s")
         ours = client_settings(kafka_bootstrap=cluster.bootstrap, kafka_security="PLAINTEXT")
@@ -79,6 +79,7 @@ class _Demo:
 
     async def run(self, began: float, *, keep: bool, loop: bool) -> None:
         from mailweir.services.cli.children import running_workers
+        from mailweir.services.cli.demo_dashboard import live_dashboard
         from mailweir.services.topics import apply
 
         created = await apply(self._settings)
@@ -87,13 +88,16 @@ class _Demo:
         async with running_workers(self._settings, _STAGES, self._logs) as workers:
             named = " and ".join(f"{worker.stage} (pid {worker.process.pid})" for worker in workers)
             _step(self._to, "Workers", f"{named}, ready in {time.monotonic() - started:.1f} s; logs in {self._logs}")
+            if keep:
+                async with live_dashboard(workers, self._logs, self._say_dashboard) as page:
+                    await self._walk(workers)
+                    self._say_done(began, keep=keep, page=page)
+                    await _stay(workers)
+                return
             await self._walk(workers)
             if loop:
                 await self._show_loop()
-            _step(self._to, "Done", f"in {time.monotonic() - began:.0f} s")
-            self._say_next(keep=keep)
-            if keep:
-                await _stay(workers)
+            self._say_done(began, keep=keep)
 
     async def _walk(self, workers: list[WorkerProcess]) -> None:
         from mailweir.services.cli.demo_watch import show_dead, show_decisions, show_detail, show_figures
@@ -144,6 +148,16 @@ class _Demo:
         self._to.print()
         self._to.print(text, style="bold")
 
+    def _say_dashboard(self, text: str) -> None:
+        _step(self._to, "Dashboard", text)
+
+    def _say_done(self, began: float, *, keep: bool, page: str = "") -> None:
+        _step(self._to, "Done", f"in {time.monotonic() - began:.0f} s")
+        if page:
+            self._heading("The dashboards, live")
+            self._to.print(f"  [cyan]{page}[/]", soft_wrap=True)
+        self._say_next(keep=keep)
+
     def _say_next(self, *, keep: bool) -> None:
         self._heading("Everything stays up until Ctrl-C. In a second terminal:" if keep else "What to try next")
         command, address = _command(), self._settings.kafka_bootstrap
@@ -152,7 +166,7 @@ class _Demo:
             if keep
             else (f"{command} demo --keep", "all stays up; in a second terminal, with the address it prints:"),
             (f"{command} watch", "decisions as they come; --json for scripts"),
-            (f"{command} send {_short(FOLDER)}/en", "or your own .eml, mbox, Maildir, .jsonl"),
+            (f"{command} send {_short(FOLDER)}/en --rate 2", "or your own .eml, mbox, Maildir, .jsonl"),
             (f"{command} dead list", "what was rejected; `dead show` has the bytes"),
             (f"{command} classify FILE.eml", "the same decision without Kafka"),
         )
@@ -171,16 +185,6 @@ def _missing_for_loop() -> str:
     from mailweir.models.training.corpus import FOLDER as CORPUS
 
     return "" if CORPUS.is_dir() else "its mails are in models/corpus of a checkout, which an installed package has not"
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def _command() -> str:

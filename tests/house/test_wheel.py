@@ -76,8 +76,10 @@ def test_the_wheel_holds_every_package_and_data_file(wheel: Path) -> None:
 
 
 def test_the_wheel_works_with_its_own_dependencies_only(empty: Path, tmp_path: Path) -> None:
-    """Import what a worker imports, ask for help, and decide about a sample mail with the bundle inside."""
+    """Import what a worker imports, read the dashboards, ask for help, and decide about a sample mail with the bundle inside."""
     run(empty, "-c", f"import {IMPORTS}", cwd=tmp_path)
+    boards = "from mailweir.services.dashboard import read_boards; print(*read_boards())"
+    assert run(empty, "-c", boards, cwd=tmp_path).split()[0] == "overview"
     command = empty.parent / "mailweir"
     assert "worker" in run(command, "--help", cwd=tmp_path)
     sample = next(path for path in tracked() if path.name == "work-purchase-order.eml")

@@ -137,7 +137,7 @@ def test_images_and_volumes_that_are_named_are_there(compose: dict[str, Any]) ->
         assert re.search(r":v?\d", one["image"])
         assert "build" not in one or (ROOT / one["build"]["dockerfile"]).is_file()
         for source in (mount.partition(":")[0] for mount in one.get("volumes", [])):
-            if source.startswith("./"):
+            if source.startswith("."):
                 path = COMPOSE.parent / source
                 folder = COMPOSE.parent / Path(source).parts[0]
                 assert path.exists() or not folder.exists(), source
