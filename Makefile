@@ -15,7 +15,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 # What mypy and import-linter see: the namespace as folders.
 TREE   := build/tree
 
-.PHONY: help setup demo up test check kafka kill-test image-proof bench train dashboards clean tools
+.PHONY: help setup demo up test check kafka kill-test image-proof bench train dashboards rules clean tools
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -37,7 +37,7 @@ check: setup $(TREE) ## ruff, mypy --strict, import-linter
 	@$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	MYPYPATH=$(TREE) $(BIN)/mypy -p mailweir.schemas -p mailweir.models -p mailweir.services
-	MYPYPATH=deploy $(BIN)/mypy -p grafana
+	MYPYPATH=deploy $(BIN)/mypy -p grafana -p prometheus
 	PYTHONPATH=$(TREE) $(BIN)/lint-imports --no-cache
 
 kafka: $(VENV)/.packages $(VENV)/.kafka ## a Kafka broker for development on port 9092, data in build/kafka
@@ -58,6 +58,9 @@ train: setup ## train the email bundle anew into build/bundle; PUBLIC=DIR: with 
 
 dashboards: setup ## write services/dashboard/boards anew from their generator
 	@PYTHONPATH=deploy $(PY) -m grafana
+
+rules: setup ## write deploy/k8s/prod/rules.yaml anew from deploy/prometheus/rules.yaml
+	@PYTHONPATH=deploy $(PY) -m prometheus
 
 clean: ## everything that was made here
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -22,9 +22,9 @@ from mode import Service
 from mode.types import ServiceT
 
 from mailweir.schemas.topics import Topic
-from mailweir.services.health import Health
+from mailweir.services.health import Health, LoopDelay
 from mailweir.services.settings import Settings
-from mailweir.services.stream import Batch, BatchLimits, Bus, Stream, Weigh, agent_ended, one_token
+from mailweir.services.stream import Batch, BatchLimits, Bus, Stream, Weigh, agent_ended, certificate_ends, one_token
 from mailweir.services.telemetry import Metrics, logger
 
 __all__ = ["Host", "Part"]
@@ -45,7 +45,7 @@ class _Boot(BootStrategy):
     def server(self) -> Iterable[ServiceT]:
         app = self.app
         assert isinstance(app, _App)  # noqa: S101 - narrows the type
-        return [app.host.health, *app.host.parts, *self.agents(), *app.host.stream.readers]
+        return [app.host.health, app.host.delay, *app.host.parts, *self.agents(), *app.host.stream.readers]
 
 
 class _IdleConsumer(Consumer):
@@ -94,13 +94,16 @@ class Host:
     def __init__(self, settings: Settings, bus: Bus) -> None:
         """Must be made inside the running event loop."""
         self.settings = settings
-        self.metrics = Metrics()
+        self.metrics = Metrics(settings.metrics_mailboxes)
+        for role, end in certificate_ends(settings).items():
+            self.metrics.certificate.labels(role).set(end.timestamp())
         self.parts: list[Part] = []
         loop = asyncio.get_running_loop()
         self.faust = _App("mailweir", broker="kafka://", autodiscover=False, topic_disable_leader=True, loop=loop)
         self.faust.host = self
         self.faust.transport = _NoTransport([], self.faust, loop)
         self.stream = Stream(self.faust, bus, settings, self.metrics)
+        self.delay = LoopDelay(self.metrics)
         self.health = Health(self.metrics, settings, lambda: self.stream.readers, lambda: self.parts)
         self._over: asyncio.Future[BaseException | None] = loop.create_future()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from mailweir.services.settings import Settings
 from mailweir.services.stream import Reader
 from mailweir.services.telemetry import Metrics, logger
 
-__all__ = ["Health", "ReadyPart"]
+__all__ = ["Health", "LoopDelay", "ReadyPart"]
 
 log = logger(__name__)
 
@@ -119,6 +120,23 @@ class Health(Service):
     async def _serve_ready(self, _: web.Request) -> web.Response:
         waiting = [reader.plan.stage for reader in self._readers() if not reader.progress.assigned]
         return _answer(self.ready(), {"waiting_for_partitions": waiting})
+
+
+class LoopDelay(Service):
+    """Measures how long others hold the event loop: it sleeps, and looks how late it wakes up."""
+
+    _SLEEP_SECONDS = 0.1  # ten wakings a second are no load, and a second that is lost is seen within that second
+
+    def __init__(self, metrics: Metrics) -> None:
+        super().__init__()
+        self._delay = metrics.loop_delay
+
+    @Service.task
+    async def _measure(self) -> None:
+        while not self.should_stop:
+            due = time.monotonic() + self._SLEEP_SECONDS
+            await asyncio.sleep(self._SLEEP_SECONDS)
+            self._delay.observe(max(time.monotonic() - due, 0.0))
 
 
 def _answer(good: bool, detail: dict[str, object]) -> web.Response:  # noqa: FBT001 - the status is the point

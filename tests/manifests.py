@@ -11,13 +11,13 @@ from typing import Any
 import kubernetes_validate
 import yaml
 from cloudcoil.models.keda.v1alpha1 import ScaledObject
-from cloudcoil.models.prometheus_operator.v1 import PodMonitor
+from cloudcoil.models.prometheus_operator.v1 import PodMonitor, PrometheusRule
 
 __all__ = ["REFUSED", "Object", "check", "read", "render"]
 
 Object = dict[str, Any]
 REFUSED = (kubernetes_validate.ValidationError, AssertionError)
-_CUSTOM = {"ScaledObject": ScaledObject, "PodMonitor": PodMonitor}
+_CUSTOM = {"ScaledObject": ScaledObject, "PodMonitor": PodMonitor, "PrometheusRule": PrometheusRule}
 _VERSION = "1.37.0"
 
 

@@ -24,6 +24,7 @@ Variable = Builder[VariableModel]
 _CHOICES = {
     "version": ("Model version", f"label_values(mailweir_decisions_total{_ENVIRONED}, version)"),
     "head": ("Head", f"label_values(mailweir_labels_total{_ENVIRONED}, head)"),
+    "mailbox": ("Mailbox", f"label_values(mailweir_mailbox_decisions_total{_ENVIRONED}, mailbox)"),
     "stage": ("Stage", f"label_values(mailweir_mails_total{_ENVIRONED}, stage)"),
 }
 

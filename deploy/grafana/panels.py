@@ -11,7 +11,7 @@ GRID = 24
 """Columns of Grafana's grid."""
 
 Kind = Literal["graph", "number", "heat", "list"]
-Field = Literal["version", "head", "stage", "core_hour"]
+Field = Literal["version", "head", "mailbox", "stage", "core_hour"]
 """A variable that only some dashboards have; data source, environment and runbooks are on each."""
 
 

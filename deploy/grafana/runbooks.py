@@ -25,6 +25,9 @@ RUNBOOKS: dict[str, str] = {
     "loop: Open and running": "MailweirTrainerStuck",
     "loop: Disagreement with the champion on trial": "MailweirDisagreementAfterPromotion",
     "loop: Champions demoted within the day": "MailweirRollbackHappened",
+    "capacity: Disk of the ledger": "MailweirLedgerDiskFull",
+    "capacity: Certificates end in": "MailweirCertificateExpires",
+    "capacity: Event loop late": "MailweirEventLoopBlocked",
     "dead-letters: Share by stage": "MailweirDeadLetterRatio",
 }
 """`dashboard: title of the panel` → the page's name without its suffix."""

@@ -14,7 +14,7 @@ from mailweir.models.runtime.graph import TOKEN_BUDGET, Floats, Graph
 from mailweir.models.runtime.integrity import read_manifest, verify_files, verify_labels
 from mailweir.models.runtime.linear import Cheap, LinearTier, load_linear
 from mailweir.models.runtime.reasons import strongest_words
-from mailweir.models.runtime.refine import STATES, Refiner
+from mailweir.models.runtime.refine import STATES, Refined, Refiner
 from mailweir.models.runtime.scores import Scores
 from mailweir.models.runtime.sentences import WIDTH, ScoredSentence, score_sentences
 from mailweir.models.runtime.windows import TAGS, Later, run_later, tag_table
@@ -130,13 +130,15 @@ class Bundle:
         scores: dict[int, Scores] = {}
         for ran in self._graph.run([mail.tokens.ids for mail in mails], names, token_budget):
             plain = dict(zip(names, ran.outputs, strict=True))
-            outputs, steps, refine_ms = self._refined(plain, [len(mails[row].tokens) for row in ran.rows])
+            outputs, refined, refine_ms = self._refined(plain, [len(mails[row].tokens) for row in ran.rows])
             tables = {name: calibrate(outputs[name], head) for name, head in self.manifest.heads.items()}
             spent = (ran.milliseconds + refine_ms) / len(ran.rows)
+            inside = (ran.milliseconds + (refined.milliseconds if refined else 0.0)) / len(ran.rows)
             for place, row in enumerate(ran.rows):
                 heads = {name: table[place] for name, table in tables.items()}
                 mine = {name: outputs[name][place] for name in optional if name in outputs}
-                scores[row] = replace(self._scores(mails[row], heads, mine, spent), steps=steps[place])
+                steps = int(refined.steps[place]) if refined else 0
+                scores[row] = replace(self._scores(mails[row], heads, mine, spent, inside), steps=steps)
         return [scores[row] for row in range(len(inputs))]
 
     def _read(self, inputs: Sequence[ModelInput], token_budget: int) -> list[_Read]:
@@ -153,32 +155,39 @@ class Bundle:
 
     def _refined(
         self, outputs: Mapping[str, Floats], lengths: Sequence[int]
-    ) -> tuple[Mapping[str, Floats], Sequence[int], float]:
-        """The outputs with what the steps add to the logits, the steps of each row, and their milliseconds."""
+    ) -> tuple[Mapping[str, Floats], Refined | None, float]:
+        """The outputs with what the steps add to the logits, the steps, and what all of it took in milliseconds."""
         if self._refiner is None:
-            return outputs, [0] * len(lengths), 0.0
+            return outputs, None, 0.0
         start = perf_counter()
         states = outputs[STATES]
         mask = (np.arange(states.shape[1]) < np.array(lengths)[:, None]).astype(np.int64)
         refined = self._refiner.refine(states, mask)
         added = zip(self._refiner.heads, refined.logits, strict=True)
         changed = {name: outputs[name] + logits for name, logits in added}
-        return {**outputs, **changed}, refined.steps.tolist(), (perf_counter() - start) * 1000
+        return {**outputs, **changed}, refined, (perf_counter() - start) * 1000
 
     def _scores(
-        self, mail: _Read, heads: Mapping[str, Probabilities], outputs: Mapping[str, Floats], spent: float
+        self,
+        mail: _Read,
+        heads: Mapping[str, Probabilities],
+        outputs: Mapping[str, Floats],
+        spent: float,
+        inside: float,
     ) -> Scores:
-        """Of one mail from its calibrated heads and its (tokens, width) `outputs`."""
+        """Of one mail from its calibrated heads and its (tokens, width) `outputs`; `inside` is ONNX Runtime's part of `spent`."""
         start = perf_counter()
         sentences = self._sentences(mail, outputs)
         sentences_ms = (perf_counter() - start) * 1000
+        later_ms = mail.later.milliseconds if mail.later else 0.0
         return Scores(
             heads,
             tokens=len(mail.tokens),
             truncated=mail.tokens.truncated,
             empty=mail.given.empty,
             tokenize_ms=mail.tokenize_ms,
-            model_ms=spent + (mail.later.milliseconds if mail.later else 0.0),
+            model_ms=spent + later_ms,
+            runtime_ms=inside + later_ms,
             reasons=self._reasons(mail, heads, outputs[_CONTRIBUTIONS]) if _CONTRIBUTIONS in outputs else {},
             tagged=self._tagged(mail, outputs),
             density=mail.tokens.density,

@@ -29,3 +29,4 @@ class Scores:
     sentences: tuple[ScoredSentence, ...] = ()  # of the newest text, in order; empty if the bundle scores none
     sentences_ms: float = 0.0  # splitting and scoring them
     steps: int = 0  # of refinement; 0 where the bundle does none
+    runtime_ms: float = 0.0  # of `model_ms`, what was spent inside ONNX Runtime

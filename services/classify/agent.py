@@ -12,6 +12,7 @@ from mailweir.services.classify.shadow import ShadowScorer
 from mailweir.services.classify.source import bundle_source
 from mailweir.services.classify.swap import Swapper
 from mailweir.services.stream import Batch, Record, decode_all
+from mailweir.services.telemetry import note_ages
 
 __all__ = ["register"]
 
@@ -37,4 +38,6 @@ def register(host: Host) -> None:
                 emails = decode_all(batch.records, Email)
                 places = [record.coordinates for record in batch.records]
                 await batch.publish(CLASSIFIED, await decider.decide(emails, places))
+                came = [email.received_at for email in emails if isinstance(email, Email) and email.received_at]
+                note_ages(host.metrics, "classify", came)
                 shadow.offer(batch.records, emails)

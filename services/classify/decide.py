@@ -155,7 +155,7 @@ class Decider(Part):
             (email, place) for email, place in zip(emails, places, strict=True) if not isinstance(email, RecordError)
         ]
         decided = iter(await self._busy(parsed) if parsed else [])
-        return [email if isinstance(email, RecordError) else self._account(next(decided)) for email in emails]
+        return [email if isinstance(email, RecordError) else self._account(email, next(decided)) for email in emails]
 
     async def _busy(self, mails: Sequence[Mail]) -> list[Decided]:
         self._in_hand += 1
@@ -171,21 +171,30 @@ class Decider(Part):
         """Runs in the model's thread: entities of a long mail take their time as well. One bundle for the whole batch."""
         return decide_all(self.bundle, self._rules, mails, reasons=self._reasons)
 
-    def _account(self, decided: Decided) -> Decision:
-        decision = decided.decision
+    def _account(self, email: Email, decided: Decided) -> Decision:
+        metrics, decision = self._metrics, decided.decision
+        version, tier = metrics.label.version(decision.model.version), decision.tier
         review = str(decision.needs_review).lower()
-        self._metrics.decisions.labels(decision.model.version, decision.tier, review).inc()
-        if decision.tier != "rules":
-            self._metrics.tokens.labels("classify").observe(decided.scores.tokens)
+        metrics.decisions.labels(version, tier, review).inc()
+        metrics.mailbox_decisions.labels(metrics.label.mailbox(email.mailbox), review).inc()
         for step in ("tokenize", "model", *(step for step in _OPTIONAL_STEPS if step in decision.timings_ms)):
-            self._metrics.seconds.labels("classify", step).observe(decision.timings_ms[step] / 1_000)
+            metrics.seconds.labels("classify", step).observe(decision.timings_ms[step] / 1_000)
         for name, head in decision.heads.items():
-            self._metrics.labels.labels(name, head.label).inc()
-            self._metrics.head_decisions.labels(name, decision.model.version).inc()
-            self._metrics.expected_right.labels(name, decision.model.version).inc(head.probability)
+            metrics.labels.labels(name, head.label, version, tier).inc()
+            metrics.confidence.labels(name, version, tier).observe(head.probability)
+            metrics.abstentions.labels(name, version, tier).inc(head.abstained)
         for rule in decided.rules:
-            self._metrics.rules.labels(rule).inc()
+            metrics.rules.labels(metrics.label.rule(rule)).inc()
+        if tier != "rules":
+            self._account_model(decided.scores, version)
         return decision
+
+    def _account_model(self, scores: Scores, version: str) -> None:
+        self._metrics.tokens.labels("classify").observe(scores.tokens)
+        if scores.runtime_ms:  # none where a tier before the encoder was sure enough
+            self._metrics.onnxruntime.labels("champion").observe(scores.runtime_ms / 1_000)
+        if scores.steps:
+            self._metrics.refine_steps.labels(version).observe(scores.steps)
 
     def _loaded(self) -> Served:
         if self._served is None:

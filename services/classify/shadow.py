@@ -96,7 +96,8 @@ class ShadowScorer(Follower):
             mail = [(email, record.coordinates)]
             [decided] = await self._thread.do(decide_all, served.bundle, self._decider.rules, mail)
             await self._sink.send([self._outgoing(record, decided.decision)])
-            self._metrics.shadow_decisions.labels(version).inc()
+            self._metrics.shadow_decisions.labels(self._metrics.label.version(version)).inc()
+            self._metrics.onnxruntime.labels("shadow").observe(decided.scores.runtime_ms / 1_000)
         except Exception as error:  # noqa: BLE001 - whatever a candidate breaks on, mail goes on
             if not self.should_stop:  # the thread may be gone
                 self._failed(version, error)

@@ -24,6 +24,7 @@ from mailweir.services.cli import (
     feedback,
     gate,
     kafka,
+    metrics,
     models,
     models_diff,
     models_look,
@@ -134,6 +135,7 @@ app.add_typer(models.app, name="models")
 app.command("dashboard")(dashboard.dashboard)
 app.command("size")(size.size)
 app.command("settings")(settings.settings)
+app.command("metrics")(metrics.metrics)
 app.command("train", help=train.HELP)(train.train)
 app.command("evaluate")(evaluate.evaluate)
 data.app.command("build")(data_build.build)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from mailweir.models.feedback import FeedbackRow
@@ -20,7 +21,7 @@ from mailweir.services.feedback.shards import Cause, ShardLimits, announcement, 
 from mailweir.services.feedback.store import Store
 from mailweir.services.feedback.verdicts import VerdictCounter
 from mailweir.services.stream import Batch, Kept, Partition, Record, Result, decode_all
-from mailweir.services.telemetry import logger
+from mailweir.services.telemetry import logger, note_ages
 
 __all__ = ["STAGE", "Keeper"]
 
@@ -140,6 +141,7 @@ class Keeper(Part):
 
     def _count(self, rows: Sequence[FeedbackRow]) -> None:
         self._verdicts.kept(rows)
+        note_ages(self._metrics, STAGE, [row.given_at for row in rows])
         for row in rows:
             self._metrics.feedback.labels(row.origin).inc()
 
@@ -165,6 +167,15 @@ class Keeper(Part):
                 self._host.stop_because(error)
             await self.sleep(_LOOK_SECONDS)
 
+    @Part.task
+    async def _measure_disk(self) -> None:
+        while not self.should_stop:
+            with suppress(DependencyError):  # what keeps a shard from being closed is told there
+                if room := await self._stored(self._ledger.store.room):
+                    self._metrics.ledger_size.set(room.total)
+                    self._metrics.ledger_free.set(room.free)
+            await self.sleep(_LOOK_SECONDS)
+
     async def crash(self, reason: BaseException) -> None:
         """A defect of ours: the worker must stop, the offsets stay where they are."""
         self._host.stop_because(reason)
@@ -173,11 +184,18 @@ class Keeper(Part):
     async def _close_shards(self) -> None:
         reader = next(reader for reader in self._host.stream.readers if reader.plan.stage == STAGE)
         assignment, places = reader.assignment()
+        self._metrics.shard_fill.clear()  # what went elsewhere is told there
         for place in sorted(places):
-            if await self._due(place, assignment):
+            due = await self._due(place, assignment)
+            self._metrics.shard_fill.labels(place[0], str(place[1])).set(self._filled(place))
+            if due:
                 committed = await asyncio.wait_for(reader.committed([place]), _COMMITTED_SECONDS)
                 while await self._close(place, assignment, committed[place]):  # a backlog makes several
                     pass
+
+    def _filled(self, place: Partition) -> float:
+        pages = self._pages.get(place)
+        return self._limits.share(pages) if pages else 0.0
 
     async def _due(self, place: Partition, assignment: int) -> Cause | None:
         async with self._lock:

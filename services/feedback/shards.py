@@ -48,6 +48,10 @@ class ShardLimits:
             return "withdrawal"  # until a shard says so, a run would learn from what was taken back
         return "age" if pages.since is not None and now - pages.since >= self.age else None
 
+    def share(self, pages: Pages) -> float:
+        """How full the open shard is, by rows or bytes; over 1 while what is due waits for its commit."""
+        return max(pages.rows / self.rows, pages.size / self.size)
+
     def cause(self, rows: int, size: int) -> Cause:
         """Why a shard that was closed before a restart was closed, as far as it shows."""
         return "count" if rows >= self.rows else "bytes" if size >= self.size else "age"

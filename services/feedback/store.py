@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -18,6 +19,13 @@ from mailweir.schemas.errors import DependencyError, SettingsError
 __all__ = ["Store"]
 
 T = TypeVar("T")
+
+
+class Room(NamedTuple):
+    """Bytes of a disk."""
+
+    total: int
+    free: int  # for others than root
 
 
 class Store:
@@ -63,6 +71,10 @@ class Store:
 
         return self._ask(f"list {folder}", found)
 
+    def room(self) -> Room | None:
+        """What is free on the disk of the folder; None for an object store, which says nothing of it."""
+        return self._ask("ask for the room", lambda: _room(Path(self._root))) if self._local else None
+
     def read(self, path: str) -> bytes:
         """A file's bytes."""
         return self._ask(f"read {path}", lambda: bytes(self._fs.cat_file(self._full(path))))
@@ -100,6 +112,12 @@ class Store:
             return work()
         except Exception as error:
             raise DependencyError(f"cannot {doing} in the ledger {self.uri()}: {_told(error)}") from error
+
+
+def _room(folder: Path) -> Room:
+    there = next(one for one in (folder, *folder.parents) if one.exists())  # the first row makes the folder
+    used = shutil.disk_usage(there)
+    return Room(used.total, used.free)
 
 
 def _told(error: Exception) -> str:

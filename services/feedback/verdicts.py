@@ -40,7 +40,7 @@ class VerdictCounter(Part):
 
     def kept(self, rows: Iterable[FeedbackRow]) -> None:
         """These are in the ledger now."""
-        self._waiting.extend(row for row in rows if row.origin == "human" and row.corrected.heads)
+        self._waiting.extend(row for row in rows if row.corrected.heads)
 
     @Part.task
     async def _look(self) -> None:
@@ -59,7 +59,7 @@ class VerdictCounter(Part):
             return
         for _ in range(min(count, len(self._waiting))):
             row = self._waiting.popleft()
-            self._judge(row, self._chances.get(row.decision_id))
+            self._judge(row, self._chances.get(row.decision_id) if row.origin == "human" else None)
 
     async def _read(self) -> None:
         for record in await self._journal.rest():
@@ -72,12 +72,13 @@ class VerdictCounter(Part):
                 self._chances[asked.decision_id] = asked.chance
 
     def _judge(self, row: FeedbackRow, chance: float | None) -> None:
-        sample = "lot" if chance else "given"
+        sample = row.origin if row.origin != "human" else "lot" if chance else "given"
+        version = self._metrics.label.version(row.model_version)
         for head, said in row.corrected.heads.items():
             decided = row.decided.heads.get(head)
             if decided is None:
                 continue
             verdict = "right" if decided.label == said.label else "wrong"
-            self._metrics.verdicts.labels(head, row.model_version, sample, verdict).inc()
+            self._metrics.verdicts.labels(head, version, sample, verdict).inc()
             if chance:
-                self._metrics.verdict_weight.labels(head, row.model_version, verdict).inc(1 / chance)
+                self._metrics.verdict_weight.labels(head, version, verdict).inc(1 / chance)

@@ -13,6 +13,7 @@ from mailweir.services.ingest.limits import limits_of
 from mailweir.services.ingest.raw import RawMail
 from mailweir.services.ingest.sandbox import ParserPool
 from mailweir.services.stream import Batch, Record
+from mailweir.services.telemetry import note_ages
 
 __all__ = ["Parsers", "raw_mail", "register"]
 
@@ -51,6 +52,7 @@ def register(host: Host) -> None:
                     else:
                         result.detail["email_id"] = email_id(mail.mailbox, mail.value)
                 await batch.publish(PARSED, results)
+                note_ages(host.metrics, "ingest", [record.time for record in batch.records])
 
 
 def raw_mail(record: Record) -> RawMail:

@@ -15,6 +15,7 @@ from mailweir.services.retrain.evidence import CountedShard, Counter, gather
 from mailweir.services.retrain.policy import Verdict, judge
 from mailweir.services.retrain.request import Champion, record_of, request_run
 from mailweir.services.retrain.rules import Limits
+from mailweir.services.retrain.verdicts import GateVerdicts
 from mailweir.services.runs.reader import HistoryReader
 from mailweir.services.runs.records import promotion_record
 from mailweir.services.telemetry import logger
@@ -47,6 +48,7 @@ class Trigger(Part):
         self._counter = Counter(count)
         self._champion = champion
         self._demoter = demoter
+        self._verdicts = GateVerdicts(host.metrics)
         self._clock = clock
         self._turn = asyncio.Lock()  # one judgement at a time: the next must see what the last one asked for
         self._said: tuple[str, ...] = ()  # why the last one refused: a line is logged when that changes
@@ -73,6 +75,7 @@ class Trigger(Part):
         """
         async with self._turn:
             history, now = await self._reader.catch_up(), self._clock()
+            self._verdicts.count(history)
             await self._try_champion(list(history.shards.values()), now)
             champion = self._present()
             evidence, shards = await asyncio.to_thread(gather, history, self._counter, champion, now)

@@ -28,6 +28,12 @@ class Settings(LoopSettings):
         le=65535,
         description="Port of /metrics, /live and /ready. If it is taken, the next free one of a hundred.",
     )
+    metrics_mailboxes: tuple[str, ...] = Field(
+        (),
+        max_length=50,
+        description="Mailboxes whose decisions are counted by name, as a JSON list; all others are `other`. Each is some more series "
+        "for Prometheus, which then knows its name.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line logged.")
     log_format: Literal["json", "console"] = Field("json", description="json for machines, console for reading along.")
 

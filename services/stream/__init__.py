@@ -1,6 +1,7 @@
 """Delivery: every mail is decided at least once or lies in `mail.dead`. Outside this package no code knows offsets."""
 
 from mailweir.services.stream.batch import Abandoned, Batch, Publisher, Result, agent_ended
+from mailweir.services.stream.certificates import certificate_ends
 from mailweir.services.stream.decoding import decode_all
 from mailweir.services.stream.gather import BatchLimits, Weigh
 from mailweir.services.stream.kafka import KafkaBus
@@ -30,6 +31,7 @@ __all__ = [
     "Stream",
     "Weigh",
     "agent_ended",
+    "certificate_ends",
     "decode_all",
     "one_token",
 ]

@@ -32,6 +32,7 @@ _HEARTBEAT_MS = 1_000
 _FETCH_BYTES = 16 * 1024 * 1024
 _PARTITION_FETCH_BYTES = 1024 * 1024
 _PROBE_SECONDS = 10.0
+_ENDS_SECONDS = 2.0
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
@@ -69,6 +70,8 @@ class KafkaSource:
             client_rack=settings.kafka_rack or None,
             **client_options(settings, group.rpartition(".")[2]),
         )
+        self._ends: Mapping[TopicPartition, int] = {}  # as asked last
+        self._looking: asyncio.Task[None] | None = None
         self._line = Line(self._consumer._client, heartbeat_ms / 1_000)  # noqa: SLF001 - the one thing that all requests pass
 
     async def start(self, on_revoked: Rebalanced, on_assigned: Rebalanced) -> None:
@@ -86,9 +89,12 @@ class KafkaSource:
             if self._seat.fenced(error):
                 raise self._seat.shared() from error
             raise unreachable(self._settings, error) from error
+        self._looking = asyncio.create_task(self._look_ahead())
 
     async def stop(self) -> None:
         """Leave the group."""
+        if self._looking is not None:
+            self._looking.cancel()
         self._line.close()
         await close(self._consumer.stop())
         await close(self._consumer._client.close())  # noqa: SLF001 - left open where the line above was cut short
@@ -177,8 +183,18 @@ class KafkaSource:
         for tp in self._consumer.assignment():
             state = self._consumer._subscription.subscription.assignment.state_value(tp)  # noqa: SLF001 - position() waits
             if state is not None and state.has_valid_position:
-                lags[tp.topic, tp.partition] = Lag(end=self._consumer.highwater(tp), position=state.position)
+                told = self._consumer.highwater(tp)
+                end = None if told is None else max(told, self._ends.get(tp, 0))
+                lags[tp.topic, tp.partition] = Lag(end, state.position)
         return lags
+
+    async def _look_ahead(self) -> None:
+        """Ask where the logs end: what a fetch says of it grows old while a slow stage works on what the fetch brought."""
+        while True:
+            await asyncio.sleep(_ENDS_SECONDS)
+            with suppress(KafkaError, OSError):  # asked again soon; a broker that is away is noticed by what pulls
+                if places := self._consumer.assignment():
+                    self._ends = await self._consumer.end_offsets(places)
 
 
 async def _first(probe: AIOKafkaConsumer, tp: TopicPartition, offset: int) -> int | None:

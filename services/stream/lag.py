@@ -55,7 +55,7 @@ class LagMeter:
             records = max(lag.end - lag.position, 0)
             behind += records
             self._place(place, records)
-            labels = (self._stage, str(place[1]))
+            labels = (self._stage, place[0], str(place[1]))
             self._metrics.lag_records.labels(*labels).set(records + sum(record.place == place for record in waiting))
             self._metrics.lag_seconds.labels(*labels).set_function(partial(self._seconds, place))
         return behind + len(waiting)
@@ -68,7 +68,7 @@ class LagMeter:
             self._behind.discard(place)
             for gauge in (self._metrics.lag_records, self._metrics.lag_seconds):
                 with suppress(KeyError):
-                    gauge.remove(self._stage, str(place[1]))
+                    gauge.remove(self._stage, place[0], str(place[1]))
 
     def _note(self, record: Record) -> None:
         self._oldest[record.place] = min(record.timestamp_ms, self._oldest.get(record.place, record.timestamp_ms))

@@ -56,7 +56,7 @@ async def test_every_metric_is_counted_by_a_mail_on_its_way(tiny: Path) -> None:
     """One mail decided and one rejected leave the right figure in each metric that they touch."""
     bus = memory_bus()
     _write(bus, MAIL.encode(), b"\x00 rubbish")
-    async with _worker(bus, tiny) as host:
+    async with _worker(bus, tiny, metrics_mailboxes=("box0",)) as host:
         await until(lambda: len(bus.records("mail.classified")) + len(bus.records("mail.dead")) == 2, 30)
         await until(lambda: all(reader.progress.behind == 0 for reader in host.stream.readers))
         value = host.metrics.registry.get_sample_value
@@ -64,11 +64,21 @@ async def test_every_metric_is_counted_by_a_mail_on_its_way(tiny: Path) -> None:
         version = decision.model.version
         review = {"version": version, "tier": "encoder", "needs_review": str(decision.needs_review).lower()}
         assert value("mailweir_decisions_total", review) == 1
-        label = {"head": "category", "label": decision.heads["category"].label}
-        assert value("mailweir_labels_total", label) == 1
-        of_head = {"head": "category", "version": version}
-        assert value("mailweir_head_decisions_total", of_head) == 1
-        assert value("mailweir_expected_right_total", of_head) == decision.heads["category"].probability
+        head = decision.heads["category"]
+        of_head = {"head": "category", "version": version, "tier": "encoder"}
+        assert value("mailweir_labels_total", of_head | {"label": head.label}) == 1
+        assert value("mailweir_confidence_ratio_count", of_head) == 1
+        assert value("mailweir_confidence_ratio_sum", of_head) == head.probability
+        assert value("mailweir_abstentions_total", of_head) == head.abstained
+        by_mailbox = {"mailbox": "box0", "needs_review": review["needs_review"]}
+        assert value("mailweir_mailbox_decisions_total", by_mailbox) == 1
+        assert (
+            0
+            < value("mailweir_onnxruntime_seconds_sum", {"role": "champion"})
+            <= decision.timings_ms["model"] / 1_000 + 1e-6
+        )  # type: ignore[operator]
+        for stage in ("ingest", "classify"):  # from the same moment on: when the mail came
+            assert value("mailweir_event_age_seconds_count", {"stage": stage}) == (2 if stage == "ingest" else 1)
         assert value("mailweir_bundle_info", {"name": "email", "version": version}) == 1
         assert value("mailweir_mail_tokens_count", {"stage": "classify"}) == 1
         assert value("mailweir_mail_tokens_sum", {"stage": "classify"}) > 5  # type: ignore[operator]
@@ -188,7 +198,7 @@ class _Meter:
 
     def seconds(self, partition: int) -> float | None:
         """As Prometheus would get it; None where it gets nothing."""
-        labels = {"stage": "ingest", "partition": str(partition)}
+        labels = {"stage": "ingest", "topic": "mail.raw", "partition": str(partition)}
         return self.metrics.registry.get_sample_value("mailweir_lag_seconds", labels)
 
 

@@ -126,6 +126,20 @@ async def test_lag_is_end_minus_position(rig: Rig) -> None:
     assert sum(lags.values()) == 6
 
 
+async def test_lag_grows_while_what_was_fetched_is_worked_on(rig: Rig) -> None:
+    """Records that came after the last fetch are lag before anything is read again: a slow stage falls behind unseen otherwise."""
+    await rig.write([Outgoing(rig.topic, b"sales", str(n).encode()) for n in range(10)])
+    member = await rig.member()
+    await member.read(4)
+    await rig.write([Outgoing(rig.topic, b"sales", str(n).encode()) for n in range(10)])
+
+    def behind() -> int:
+        return sum(lag.end - lag.position for lag in member.source.lag().values())
+
+    await until(lambda: behind() == 16)
+    await member.source.stop()
+
+
 async def test_large_and_empty_records_pass_side_by_side(rig: Rig) -> None:
     """A mail of 26 MB starves neither its own partition nor the others; a record without value stays a record."""
     large = b"m" * 26_000_000

@@ -126,9 +126,33 @@ def test_the_pages_that_panels_link_to_are_mounted_where_grafana_serves_them(com
 
 
 def test_prometheus_asks_every_agent(compose: dict[str, Any]) -> None:
-    """Its list of targets is the agents, on the port that the settings have."""
-    [group] = yaml.safe_load(compose["configs"]["workers"]["content"])
-    assert set(group["targets"]) == {f"{stage}:{Settings().metrics_port}" for stage in STAGES}
+    """Those that always run are listed, on the port that the settings have; those of a profile are found while they are there."""
+    port = Settings().metrics_port
+    workers, runs = yaml.safe_load(compose["configs"]["prometheus"]["content"])["scrape_configs"]
+    [listed] = workers["static_configs"]
+    sometimes = {stage for stage in STAGES if "profiles" in compose["services"][stage]}
+    assert set(listed["targets"]) == {f"{stage}:{port}" for stage in STAGES.keys() - sometimes}
+    [found] = workers["dns_sd_configs"]
+    assert (set(found["names"]), found["type"], found["port"]) == (sometimes, "A", port)
+    [run] = runs["dns_sd_configs"]
+    assert (set(run["names"]), run["port"]) == ({"trainer"}, port + 1)  # the next free one of the same container
+
+
+def test_composes_prometheus_is_that_of_the_folder(compose: dict[str, Any], tmp_path: Path) -> None:
+    """The same but for how workers are found; promtool accepts it, and each series says which environment it is of."""
+    content = compose["configs"]["prometheus"]["content"]
+    folder = ROOT / "deploy/prometheus"
+    (tmp_path / "prometheus.yaml").write_text(content)
+    (tmp_path / "rules.yaml").write_bytes((folder / "rules.yaml").read_bytes())
+    done = subprocess.run(
+        ["promtool", "check", "config", tmp_path / "prometheus.yaml"], capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    here, there = yaml.safe_load(content), yaml.safe_load((folder / "prometheus.yaml").read_bytes())
+    jobs = [{job["job_name"] for job in one.pop("scrape_configs")} for one in (here, there)]
+    assert (here, jobs[0]) == (there, jobs[1])
+    for job in yaml.safe_load(content)["scrape_configs"]:
+        assert job["relabel_configs"] == [{"target_label": "environment", "replacement": "compose"}]
 
 
 def test_images_and_volumes_that_are_named_are_there(compose: dict[str, Any]) -> None:

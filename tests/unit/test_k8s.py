@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import copy
+import re
 
 import pytest
+import yaml
 from house.source import ROOT
 from manifests import REFUSED, Object, check, read
+from prometheus.kubernetes import FILE, encode
 
 from mailweir.schemas.topics import TOPICS
 from mailweir.services.broker.users import USERS
@@ -140,6 +143,25 @@ def test_workers_scale_by_the_age_of_the_mail_and_not_beyond_the_partitions() ->
         assert trigger["metadata"]["query"] == f'max(mailweir_lag_seconds{{namespace="mailweir", stage="{name}"}})'
         assert "mailweir_lag_seconds" in metrics
         assert spec["minReplicaCount"] <= spec["maxReplicaCount"] == partitions[readers[name]]
+
+
+def test_the_operators_rules_are_those_of_the_folder() -> None:
+    """Byte for byte what `make rules` writes, and the same groups."""
+    assert FILE.read_text(encoding="utf-8") == encode()
+    [found] = read(FILE)
+    assert found["spec"] == yaml.safe_load((ROOT / "deploy/prometheus/rules.yaml").read_bytes())
+
+
+def test_the_operators_job_is_the_one_that_rules_ask_for() -> None:
+    """`up{job="mailweir"}` would be nobody's otherwise, and a missing job is an alert; its port and labels are the pods'."""
+    [monitor] = [one["spec"] for one in read(FOLDER / "prod/monitoring.yaml")]
+    [job] = set(re.findall(r'job="(\w+)"', (ROOT / "deploy/prometheus/rules.yaml").read_text()))
+    [page] = monitor["podMetricsEndpoints"]
+    for name in AGENTS:
+        labels = _object(name, "Deployment")["spec"]["template"]["metadata"]["labels"]
+        assert labels[monitor["jobLabel"]] == job
+        assert monitor["selector"]["matchLabels"].items() <= labels.items()
+        assert page["port"] in {port["name"] for port in _pod(name)[1]["ports"]}
 
 
 def test_pods_speak_with_kafka_and_the_resolver_only() -> None:

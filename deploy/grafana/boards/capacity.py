@@ -97,6 +97,55 @@ _ROOM = Row(
             red_from=0.8,
         ),
         Panel(
+            "Disk of the ledger",
+            "percentunit",
+            "Share that is free on the disk of the ledger. No value where it is an object store.",
+            (Query("min(mailweir_ledger_free_bytes{$S} / mailweir_ledger_size_bytes{$S})", "free"),),
+        ),
+        Panel(
+            "Certificates end in",
+            "s",
+            "Time left of the certificate that ends first: the brokers' authority, and ours where brokers ask for one.",
+            (Query("min by (file) (mailweir_certificate_expiry_timestamp_seconds{$S}) - time()", "{{file}}"),),
+        ),
+        Panel(
+            "Event loop late",
+            "percentunit",
+            "Seconds by which a worker's event loop is late in each second. Near one it does nothing but wait for its turn.",
+            (
+                Query(
+                    "sum by (instance) (rate(mailweir_event_loop_delay_seconds_sum{$S}[$__rate_interval]))",
+                    "{{instance}}",
+                ),
+            ),
+            red_from=0.25,
+        ),
+        Panel(
+            "Time in ONNX Runtime",
+            "s",
+            "Seconds a second that each worker is inside ONNX Runtime, for the champion and beside it for the shadow.",
+            (
+                Query(
+                    "sum by (instance, role) (rate(mailweir_onnxruntime_seconds_sum{$S}[$__rate_interval]))",
+                    "{{role}} {{instance}}",
+                ),
+            ),
+        ),
+        Panel(
+            "Time of a mail in ONNX Runtime",
+            "s",
+            "Mean of a mail. Less than the model's time below: what is left is Python around it.",
+            (
+                Query(
+                    ratio(
+                        "sum by (role) (rate(mailweir_onnxruntime_seconds_sum{$S}[$__rate_interval]))",
+                        "sum by (role) (rate(mailweir_onnxruntime_seconds_count{$S}[$__rate_interval]))",
+                    ),
+                    "{{role}}",
+                ),
+            ),
+        ),
+        Panel(
             "Model's time of a mail",
             "s",
             "Mean by step of classify: what the processor time of a mail goes into.",

@@ -75,6 +75,20 @@ _SHARDS = Row(
             width=6,
             red_from=1,
         ),
+        Panel(
+            "Open shards",
+            "percentunit",
+            "Rows or bytes that are in no shard yet, over the limit at which one closes, by partition.",
+            (Query("max by (topic, partition) (mailweir_shard_fill_ratio{$S})", "{{topic}} {{partition}}"),),
+            width=12,
+        ),
+        Panel(
+            "Verdicts of the gate within the day",
+            "short",
+            "Candidates that passed and that were refused. `mailweir retrain status` has the reasons.",
+            (Query("sum by (verdict) (increase(mailweir_gate_verdicts_total{$S}[1d]))", "{{verdict}}"),),
+            width=12,
+        ),
     ),
 )
 

@@ -15,15 +15,16 @@ def _growth(metric: str, by: str, chosen: str = _HEAD, over: str = "1d") -> str:
     return f"sum by ({by}) (increase({metric}{chosen}[{over}]))"
 
 
-def _right(metric: str, more: str = "") -> str:
+def _right(metric: str, by: str = "head, version", more: str = "") -> str:
     chosen = f'{{$S, head=~"$head", version=~"$version"{more}}}'
     right = f'{{$S, head=~"$head", version=~"$version"{more}, verdict="right"}}'
-    return ratio(_growth(metric, "head, version", right), _growth(metric, "head, version", chosen))
+    every = _growth(metric, by, chosen)
+    return ratio(f"({_growth(metric, by, right)} or 0 * {every})", every)  # none right is 0, not nothing
 
 
 _EXPECTED = ratio(
-    _growth("mailweir_expected_right_total", "head, version"),
-    _growth("mailweir_head_decisions_total", "head, version"),
+    _growth("mailweir_confidence_ratio_sum", "head, version"),
+    _growth("mailweir_confidence_ratio_count", "head, version"),
 )
 _REALISED = _right("mailweir_verdict_weight_total")
 
@@ -80,11 +81,51 @@ _QUALITY = Row(
             width=12,
         ),
         Panel(
-            "Agreement with words given unasked",
+            "Agreement by source, not drawn by lot",
             "percentunit",
-            "Share of right among verdicts that people gave of themselves. They speak up about errors: expect it lower.",
-            (Query(_right("mailweir_verdicts_total", ', sample="given"'), "{{head}} {{version}}"),),
+            "Share of right among words that nobody drew: people of themselves (given), rules, behaviour (implicit). Expect it lower.",
+            (
+                Query(
+                    _right("mailweir_verdicts_total", "head, sample", ', sample!="lot"'),
+                    "{{head}} {{sample}}",
+                ),
+            ),
             width=12,
+        ),
+        Panel(
+            "Confidence",
+            "short",
+            "How many labels a second were decided with which calibrated probability. Two bands: mail it knows, and mail it does not.",
+            (Query(f"sum by (le) (rate(mailweir_confidence_ratio_bucket{_HEAD}[$__rate_interval]))"),),
+            "heat",
+        ),
+        Panel(
+            "Abstained",
+            "percentunit",
+            "Share of decisions in which a head is not sure enough of its label, by version.",
+            (
+                Query(
+                    ratio(
+                        f"sum by (head, version) (rate(mailweir_abstentions_total{_HEAD}[$__rate_interval]))",
+                        f"sum by (head, version) (rate(mailweir_confidence_ratio_count{_HEAD}[$__rate_interval]))",
+                    ),
+                    "{{head}} {{version}}",
+                ),
+            ),
+        ),
+        Panel(
+            "Steps of the refinement",
+            "short",
+            "Mean number of steps of the recursive model until a mail halted. No value: the bundle refines nothing.",
+            (
+                Query(
+                    ratio(
+                        f"sum by (version) (rate(mailweir_refine_steps_sum{_VERSION}[$__rate_interval]))",
+                        f"sum by (version) (rate(mailweir_refine_steps_count{_VERSION}[$__rate_interval]))",
+                    ),
+                    "{{version}}",
+                ),
+            ),
         ),
     ),
 )
@@ -98,8 +139,8 @@ _DRIFT = Row(
             "Share of each label of a head within the hour.",
             (
                 Query(
-                    'sum by (head, label) (increase(mailweir_labels_total{$S, head=~"$head"}[1h])) / on (head) '
-                    'group_left () (sum by (head) (increase(mailweir_labels_total{$S, head=~"$head"}[1h])) > 0)',
+                    'sum by (head, label) (increase(mailweir_labels_total{$S, head=~"$head", version=~"$version"}[1h])) / on (head) '
+                    'group_left () (sum by (head) (increase(mailweir_labels_total{$S, head=~"$head", version=~"$version"}[1h])) > 0)',
                     "{{head}} {{label}}",
                 ),
             ),
@@ -112,10 +153,10 @@ _DRIFT = Row(
             (
                 Query(
                     "0.5 * sum by (head) (abs("
-                    'sum by (head, label) (increase(mailweir_labels_total{$S, head=~"$head"}[1d])) / on (head) '
-                    'group_left () sum by (head) (increase(mailweir_labels_total{$S, head=~"$head"}[1d]))'
-                    ' - sum by (head, label) (increase(mailweir_labels_total{$S, head=~"$head"}[1d] offset 1w)) / on (head)'
-                    ' group_left () sum by (head) (increase(mailweir_labels_total{$S, head=~"$head"}[1d] offset 1w))))',
+                    'sum by (head, label) (increase(mailweir_labels_total{$S, head=~"$head", version=~"$version"}[1d])) / on (head) '
+                    'group_left () sum by (head) (increase(mailweir_labels_total{$S, head=~"$head", version=~"$version"}[1d]))'
+                    ' - sum by (head, label) (increase(mailweir_labels_total{$S, head=~"$head", version=~"$version"}[1d] offset 1w)) / on (head)'
+                    ' group_left () sum by (head) (increase(mailweir_labels_total{$S, head=~"$head", version=~"$version"}[1d] offset 1w))))',
                     "{{head}}",
                 ),
             ),

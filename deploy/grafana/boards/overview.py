@@ -171,9 +171,45 @@ _DECISIONS = Row(
     ),
 )
 
+_BOXES = '{$S, mailbox=~"$mailbox"}'
+_MAILBOXES = Row(
+    "For whom?",
+    (
+        Panel(
+            "Decisions by mailbox",
+            "ops",
+            "Decisions a second for the mailboxes that MAILWEIR_METRICS_MAILBOXES names; all others are `other`.",
+            (
+                Query(
+                    f"sum by (mailbox) (rate(mailweir_mailbox_decisions_total{_BOXES}[$__rate_interval]))",
+                    "{{mailbox}}",
+                ),
+            ),
+            width=12,
+        ),
+        Panel(
+            "Left to people by mailbox",
+            "percentunit",
+            "Share of a mailbox's decisions that the model is not sure of. One alone: its mail is unlike what was learned from.",
+            (
+                Query(
+                    ratio(
+                        'sum by (mailbox) (rate(mailweir_mailbox_decisions_total{$S, mailbox=~"$mailbox", needs_review="true"}'
+                        "[$__rate_interval]))",
+                        f"sum by (mailbox) (rate(mailweir_mailbox_decisions_total{_BOXES}[$__rate_interval]))",
+                    ),
+                    "{{mailbox}}",
+                ),
+            ),
+            width=12,
+        ),
+    ),
+)
+
 BOARD = Board(
     "overview",
     "Overview",
     "Is it healthy, how late are we, what are we deciding.",
-    (_HEALTH, _LATE, _OBJECTIVES, _DECISIONS),
+    (_HEALTH, _LATE, _OBJECTIVES, _DECISIONS, _MAILBOXES),
+    ("mailbox",),
 )

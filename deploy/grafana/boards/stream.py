@@ -24,7 +24,12 @@ _LAG = Row(
             "Lag in seconds",
             "s",
             "Age of the oldest record of a partition that is not finished. One partition alone: a hot key or a stuck mail.",
-            (Query(f"max by (stage, partition) (mailweir_lag_seconds{_STAGE})", "{{stage}} {{partition}}"),),
+            (
+                Query(
+                    f"max by (topic, partition, stage) (mailweir_lag_seconds{_STAGE})",
+                    "{{stage}} {{topic}} {{partition}}",
+                ),
+            ),
             width=12,
             red_from=60,
         ),
@@ -32,7 +37,12 @@ _LAG = Row(
             "Lag in records",
             "short",
             "Records behind the end of a partition. Even over all partitions: too few workers for what arrives.",
-            (Query(f"max by (stage, partition) (mailweir_lag_records{_STAGE})", "{{stage}} {{partition}}"),),
+            (
+                Query(
+                    f"max by (topic, partition, stage) (mailweir_lag_records{_STAGE})",
+                    "{{stage}} {{topic}} {{partition}}",
+                ),
+            ),
             width=12,
         ),
         Panel(
@@ -93,6 +103,21 @@ _WORK = Row(
             "How long a step takes: handle, publish, find and keep for a batch, the others for a mail.",
             (Query(_quantile(0.99, "mailweir_step_seconds_bucket", "stage", "step"), "{{stage}} {{step}}"),),
             width=12,
+        ),
+        Panel(
+            "Age of the event, 99 in a hundred",
+            "s",
+            "From the moment the mail came, or the word was given, until a stage had finished it: all stages before are in it.",
+            (Query(_quantile(0.99, "mailweir_event_age_seconds_bucket", "stage"), "{{stage}}"),),
+            width=12,
+        ),
+        Panel(
+            "Age of the record, 99 in a hundred",
+            "s",
+            "From its time stamp on the stage's own topic until the stage had finished it: this stage alone.",
+            (Query(_quantile(0.99, "mailweir_mail_age_seconds_bucket", "stage"), "{{stage}}"),),
+            width=12,
+            red_from=5,
         ),
         Panel(
             "Ages of batches",
