@@ -24,8 +24,8 @@ from mode.types import ServiceT
 from mailweir.schemas.topics import Topic
 from mailweir.services.health import Health
 from mailweir.services.settings import Settings
-from mailweir.services.stream import Batch, BatchLimits, Bus, Stream, Weigh, agent_ended, one_token
-from mailweir.services.telemetry import Metrics, logger
+from mailweir.services.stream import Batch, BatchLimits, Bus, Stream, Weigh, agent_ended, one_token, traces_of
+from mailweir.services.telemetry import Metrics, Traces, logger
 
 __all__ = ["Host", "Part"]
 
@@ -91,16 +91,21 @@ class Part(Service):
 class Host:
     """One worker process. Agents register with `agent`, `serve` runs it until a signal or a failure."""
 
-    def __init__(self, settings: Settings, bus: Bus) -> None:
-        """Must be made inside the running event loop."""
+    def __init__(self, settings: Settings, bus: Bus, traces: Traces | None = None) -> None:
+        """Must be made inside the running event loop. Spans go where the settings say, or to `traces`.
+
+        Raises:
+            SetupError: packages that the settings need are not installed.
+        """
         self.settings = settings
         self.metrics = Metrics()
+        self.traces = traces or traces_of(settings, self.metrics)
         self.parts: list[Part] = []
         loop = asyncio.get_running_loop()
         self.faust = _App("mailweir", broker="kafka://", autodiscover=False, topic_disable_leader=True, loop=loop)
         self.faust.host = self
         self.faust.transport = _NoTransport([], self.faust, loop)
-        self.stream = Stream(self.faust, bus, settings, self.metrics)
+        self.stream = Stream(self.faust, bus, settings, self.metrics, self.traces)
         self.health = Health(self.metrics, settings, lambda: self.stream.readers, lambda: self.parts)
         self._over: asyncio.Future[BaseException | None] = loop.create_future()
 
@@ -144,6 +149,7 @@ class Host:
         """Finish the batches in hand, commit, leave the groups, stop the agents; the readers all at the same time."""
         await asyncio.gather(*(reader.stop() for reader in self.stream.readers if reader.started))
         await self.faust.stop()
+        await asyncio.to_thread(self.traces.close)
 
     def stop_because(self, cause: BaseException | None) -> None:
         """End `serve`; with an error as cause it is raised there."""

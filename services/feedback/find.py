@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from mailweir.schemas.errors import InvalidEvent, MailExpired, RecordError, UnknownDecision
 from mailweir.schemas.events import Coordinates, Decision, Email, Feedback
+from mailweir.schemas.headers import TraceParent
 from mailweir.schemas.topics import CLASSIFIED, PARSED
 from mailweir.services.settings import Settings
 from mailweir.services.stream import Lookup, Record
 
 __all__ = ["Finder", "Found"]
 
-Found = tuple[Decision, Email]
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a word is about."""
+
+    decision: Decision
+    email: Email
+    made: TraceParent | None  # the span that decided
 
 
 class Finder:
@@ -61,8 +70,10 @@ class Finder:
         try:
             email = self._email(word, records.get(word.source))
             if word.decision_source is None:
-                return self._of_several(word, searched), email
-            return self._at(word, word.decision_source, records.get(word.decision_source)), email
+                decision, record = self._of_several(word, searched)
+            else:
+                decision, record = self._at(word, word.decision_source, records.get(word.decision_source))
+            return Found(decision, email, record.parent)
         except RecordError as error:
             error.detail.setdefault("email_id", word.email_id)
             return error
@@ -80,7 +91,7 @@ class Finder:
             raise MailExpired(f"{_said(word.source)} is another mail: the topic was made anew, or the place is wrong")
         return email
 
-    def _at(self, word: Feedback, place: Coordinates, record: Record | None) -> Decision:
+    def _at(self, word: Feedback, place: Coordinates, record: Record | None) -> tuple[Decision, Record]:
         if place.topic != self._classified:
             raise InvalidEvent(f"decision_source: not on {self._classified}, where decisions lie")
         if record is None:
@@ -91,16 +102,16 @@ class Finder:
             raise UnknownDecision(f"{_said(place)} is no decision: {error.message}") from error
         if (decision.decision_id, decision.email_id) != (word.decision_id, word.email_id):
             raise UnknownDecision(f"{_said(place)} is decision {decision.decision_id}, not {word.decision_id}")
-        return decision
+        return decision, record
 
-    def _of_several(self, word: Feedback, records: Collection[Record]) -> Decision:
+    def _of_several(self, word: Feedback, records: Collection[Record]) -> tuple[Decision, Record]:
         for record in records:
             try:
                 decision = Decision.decode(record.value)
             except RecordError:  # somebody else's rubbish under this key
                 continue
             if (decision.decision_id, decision.email_id) == (word.decision_id, word.email_id):
-                return decision
+                return decision, record
         raise UnknownDecision(
             f"{word.decision_id} is not among the {len(records)} records of its mail that {self._wait_ms} ms found on "
             f"{self._classified}: give decision_source"

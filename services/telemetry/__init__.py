@@ -1,6 +1,7 @@
-"""Logs and metrics."""
+"""Logs, metrics and traces."""
 
-from mailweir.services.telemetry.logs import configure_logging, logger
+from mailweir.services.telemetry.logs import configure_logging, logged_with, logger
 from mailweir.services.telemetry.metrics import Metrics
+from mailweir.services.telemetry.traces import Collector, Span, Traces, open_traces
 
-__all__ = ["Metrics", "configure_logging", "logger"]
+__all__ = ["Collector", "Metrics", "Span", "Traces", "configure_logging", "logged_with", "logger", "open_traces"]

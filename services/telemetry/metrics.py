@@ -77,6 +77,13 @@ class Metrics:
             registry=on,
         )
 
+        self.spans = Counter(
+            "mailweir_spans",
+            "Spans of traces: sent, failed because the collector took them not, or dropped because too many waited.",
+            ["outcome"],
+            registry=on,
+        )
+
     def _declare_swaps(self) -> None:
         on = self.registry
         self.swaps = Counter("mailweir_model_swaps", "Bundles that took over while mail went on.", registry=on)

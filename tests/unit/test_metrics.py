@@ -40,6 +40,7 @@ COUNTED = [
     "_answered",
     "_rules",
     "_rollbacks",
+    "_spans",
 ]
 """What has no unit is counted: the name ends in what."""
 PURE = {
