@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from logging import DEBUG
 from types import TracebackType
 from typing import Self
 
@@ -130,8 +129,6 @@ class Publisher:
         good = "kept" if isinstance(one.result, Kept) else "published"
         self._metrics.mails.labels(stage, "rejected" if code else good).inc()
         self._age.observe(max(time.time() - record.timestamp_ms / 1_000, 0.0))
-        if code is None and not log.isEnabledFor(DEBUG):
-            return
         email = subject_of(record, one.result)
         about = {"stage": stage, "email_id": email, "trace_id": lineage(record, one.result, email)[1]}
         context = record.place_context() | about

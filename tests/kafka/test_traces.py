@@ -181,7 +181,11 @@ def _check_batches(got: Collector) -> None:
             assert [link for link in span.links if link in batches and span.ids in batches[link].links]
         assert sum(span.attributes["messaging.batch.message_count"] for span in batches.values()) == len(mails)
         steps = [span for span in got.spans if span.stage == stage and span.kind == "internal"]
-        assert {span.name for span in steps} == {"ingest": {"parse"}, "classify": {"decide"}, "feedback": {"find", "keep"}}[stage]
+        assert {span.name for span in steps} == {
+            "ingest": {"parse"},
+            "classify": {"decide"},
+            "feedback": {"find", "keep"},
+        }[stage]
         for step in (*steps, *got.of(stage, "send ")):
             assert (step.trace, step.parent) in batches
 

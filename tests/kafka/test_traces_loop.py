@@ -77,7 +77,11 @@ async def test_a_run_is_one_trace_from_the_request_to_its_end(kafka: KafkaCluste
             assert [worker.end(signal.SIGTERM) for worker in fleet.workers] == [0, 0]
             told = fleet.workers[1].log.read_bytes()
     by_name = {span.name: span for span in got.spans}
-    ends = [(RetrainFinished.decode(v), h) for _, v, h in await read_all(known, f"{prefix}.retrain") if b"finished" in h["ce_type"]]
+    ends = [
+        (RetrainFinished.decode(v), h)
+        for _, v, h in await read_all(known, f"{prefix}.retrain")
+        if b"finished" in h["ce_type"]
+    ]
     [(end, headers)] = ends
     request, run, process = by_name[f"send {prefix}.retrain"], by_name["run"], by_name["run_process"]
     assert (request.kind, request.links) == ("producer", ((shard.trace, shard.span),))
