@@ -17,7 +17,7 @@ __all__ = ["FIGURES", "Figure", "Load", "Plan", "TopicPlan", "WorkerPlan", "plan
 _DAY_S = 86_400
 _DAY_MS = _DAY_S * 1_000
 _MONTH_H = 730
-_FOOTPRINT = "python tests/bench/footprint.py 1000"
+_FOOTPRINT = "PYTHONPATH=tests python tests/bench/footprint.py 1000"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a mail costs each stage, each topic and each worker: `python tests/bench/footprint.py [MAILS]`. A report, not a test.
+"""What a mail costs each stage, each topic and each worker: `PYTHONPATH=tests python tests/bench/footprint.py [MAILS]`. A report, not a test.
 
 One worker process per agent on a broker of one copy, so that CPU, memory and bytes are told apart; `mailweir size` counts with
 these figures. CPU is counted from the moment when a worker is ready, bytes are those of the broker's log segments (compressed as

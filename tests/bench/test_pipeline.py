@@ -11,52 +11,22 @@ import os
 import re
 import urllib.request
 from collections.abc import Iterable
-from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
+from bench.footprint import cpu_ms, mails
 from factories import settings
 from fleet import Fleet, Worker, read_all
 
 from mailweir.schemas.events import Decision
 from mailweir.services.broker import KafkaCluster
 from mailweir.services.settings import Settings
-from mailweir.services.stream import KafkaBus, Outgoing
+from mailweir.services.stream import KafkaBus
 from mailweir.services.topics import apply
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(900)]
 
 MAILS = int(os.environ.get("BENCH_MAILS", "2000"))
-CORPUS = Path(__file__).parents[2] / "models" / "corpus"
-
-
-def _mails(count: int) -> list[Outgoing]:
-    """Annotated mails as RFC 822 bytes, each once, then with another Message-ID until there are enough."""
-    rows = [json.loads(line) for path in sorted(CORPUS.glob("*.jsonl")) for line in path.read_text().splitlines()]
-    rows = [row for row in rows if "from" in row]
-    return [_mail(rows[number % len(rows)], number) for number in range(count)]
-
-
-def _mail(row: dict[str, object], number: int) -> Outgoing:
-    message = EmailMessage()
-    message["From"] = "bench@customer.example"
-    message["To"] = "bench@firm.example"
-    message["Subject"] = re.sub(r"\s+", " ", str(row["subject"]))
-    message["Message-ID"] = f"<{number}@bench.example>"
-    message.set_content(str(row["body"]))
-    return Outgoing("mail.raw", f"box{number % 40}".encode(), message.as_bytes())
-
-
-def _cpu_seconds(pid: int) -> float:
-    """User and system time of a process and of the children it has waited for or still has."""
-    own = _ticks(pid)
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return (own + sum(_ticks(int(child)) for child in children)) / os.sysconf("SC_CLK_TCK")
-
-
-def _ticks(pid: int) -> int:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
 
 
 def _steps(worker: Worker) -> dict[str, tuple[float, int]]:
@@ -95,7 +65,7 @@ async def test_mails_per_second(tmp_path: Path, processes: int) -> None:
         await apply(known)
         sink = KafkaBus(known).sink()
         await sink.start()
-        await sink.send(_mails(MAILS))
+        await sink.send(mails(MAILS))
         await sink.stop()
         module = ("-m", "mailweir.services.cli", "worker", "ingest")
         with Fleet(tmp_path, {"MAILWEIR_KAFKA_BOOTSTRAP": broker.bootstrap}, module) as fleet:
@@ -103,14 +73,14 @@ async def test_mails_per_second(tmp_path: Path, processes: int) -> None:
             decisions = await _decided(known, MAILS)
             times = sorted(decision.decided_at for decision in decisions)
             seconds = (times[-1] - times[0]).total_seconds()
-            cpu = sum(_cpu_seconds(worker.process.pid) for worker in fleet.workers if worker.process)
+            cpu = sum(cpu_ms(worker.process.pid) for worker in fleet.workers if worker.process)
             steps = [_steps(worker) for worker in fleet.workers]
     tokens = sorted(decision.timings_ms["model"] for decision in decisions)
     _report(
         f"{processes} worker process(es), {MAILS} corpus mails, encoder on every mail",
         [
             f"{MAILS / seconds:.0f} mails/s end to end",
-            f"{cpu / MAILS * 1_000:.1f} ms CPU per mail in the worker processes, start-up included",
+            f"{cpu / MAILS:.1f} ms CPU per mail in the worker processes, start-up included",
             f"model share per mail: median {tokens[len(tokens) // 2]:.1f} ms",
             *(
                 f"{name}: {sum(s[name][0] for s in steps if name in s) / MAILS * 1_000:.2f} ms per mail"
