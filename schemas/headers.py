@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from mailweir.schemas.events.base import Event
 from mailweir.schemas.ids import digest
 
-__all__ = ["Headers", "TraceParent", "child_traceparent", "event_headers", "header", "trace_of", "traceparent_of"]
+__all__ = ["Headers", "TraceParent", "child_traceparent", "event_headers", "header", "traceparent_of"]
 
 Headers = list[tuple[str, bytes]]
 """Kafka headers in order; a name may stand more than once."""
@@ -65,12 +65,6 @@ def traceparent_of(headers: Iterable[tuple[str, bytes | None]]) -> TraceParent |
     if forbidden or not int(trace, 16) or not int(parent, 16):
         return None
     return TraceParent(trace, parent, bool(int(flags, 16) & _SAMPLED))
-
-
-def trace_of(headers: Iterable[tuple[str, bytes | None]]) -> str | None:
-    """Trace id of a valid `traceparent`, else None."""
-    found = traceparent_of(headers)
-    return found.trace if found else None
 
 
 def child_traceparent(trace: str, stage: str, subject: str, *, sampled: bool = False) -> TraceParent:

@@ -17,7 +17,6 @@ from mailweir.schemas.headers import (
     child_traceparent,
     event_headers,
     header,
-    trace_of,
     traceparent_of,
 )
 from mailweir.schemas.ids import trace_id
@@ -26,6 +25,11 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "v1"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN = "00f067aa0ba902b7"
 PARENT = f"00-{TRACE}-{SPAN}-01"
+
+
+def trace_of(headers: list[tuple[str, bytes | None]]) -> str | None:
+    found = traceparent_of(headers)
+    return found.trace if found else None
 
 
 def test_an_event_carries_its_cloudevents_attributes() -> None:
