@@ -64,7 +64,6 @@ __all__ = [
     "UnknownSchemaVersion",
     "UnknownTaxonomy",
     "WriteRefused",
-    "record_error_codes",
 ]
 
 
@@ -289,8 +288,3 @@ class ChampionChanged(MailweirError):
     """A promotion expected another champion than there is: somebody else was faster. Nothing was changed."""
 
     code = "champion_changed"
-
-
-def record_error_codes() -> tuple[str, ...]:
-    """All codes that a dead letter can carry, sorted; the label values of the reject metric."""
-    return tuple(sorted(kind.code for kind in RecordError.__subclasses__()))

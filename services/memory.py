@@ -1,7 +1,7 @@
 """`MemoryBus`: Kafka's contract in memory, for tests and for trying agents without a broker.
 
 Topics with partitions, keys that keep to a partition, groups with eager rebalancing, commits that outlive members. It keeps
-the same contract tests as the real broker (`tests/kafka/test_contract.py`); it is no server and forgets all when it goes.
+the same contract tests as the real broker (`tests/kafka/test_contract*.py`); it is no server and forgets all when it goes.
 """
 
 from __future__ import annotations

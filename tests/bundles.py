@@ -51,3 +51,8 @@ def promote(registry: Registry, version: str, why: str = "test") -> None:
     champion = registry.champion("email")
     expected = champion.model.version if champion else None
     registry.promote(ModelRef(name="email", version=version), expected=expected, cause=why, by="ann", again=True)
+
+
+def champions(registry: Registry) -> list[tuple[int, str, str]]:
+    """The history of the model: number, what was done, and the champion since."""
+    return [(entry.number, entry.action, entry.model.version) for entry in registry.history("email")]

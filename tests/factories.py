@@ -88,15 +88,22 @@ async def _one(batch: Batch, handle: Handle, writes: Topic) -> None:
 
 
 @asynccontextmanager
-async def running(bus: Bus, handle: Handle, **changes: Any) -> AsyncIterator[Host]:
-    """A host with one stage, from start to stop."""
-    host = Host(settings(**changes), bus)
-    add_stage(host, handle)
+async def hosted(host: Host) -> AsyncIterator[Host]:
+    """A host from start to stop."""
     await host.start()
     try:
         yield host
     finally:
         await host.stop()
+
+
+@asynccontextmanager
+async def running(bus: Bus, handle: Handle, **changes: Any) -> AsyncIterator[Host]:
+    """A host with one stage, from start to stop."""
+    host = Host(settings(**changes), bus)
+    add_stage(host, handle)
+    async with hosted(host):
+        yield host
 
 
 async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:

@@ -6,6 +6,20 @@ import json
 from pathlib import Path
 from typing import Any
 
+from mailweir.schemas.events import (
+    DeadLetter,
+    Decision,
+    Email,
+    Event,
+    Feedback,
+    ModelPromoted,
+    RawEmail,
+    RetrainFinished,
+    RetrainRequested,
+    ReviewAsked,
+    ShardClosed,
+)
+
 GOLDEN = Path(__file__).parent / "golden" / "v1"
 
 
@@ -18,3 +32,20 @@ def golden(name: str) -> dict[str, Any]:
 def changed(name: str, **fields: Any) -> bytes:
     """A golden event with other values."""
     return json.dumps(golden(name) | fields).encode()
+
+
+EVENTS: dict[str, type[Event]] = {
+    "raw_email": RawEmail,
+    "email": Email,
+    "decision": Decision,
+    "review_asked": ReviewAsked,
+    "feedback": Feedback,
+    "shard_closed": ShardClosed,
+    "retrain_requested": RetrainRequested,
+    "retrain_finished": RetrainFinished,
+    "model_promoted": ModelPromoted,
+    "dead_letter": DeadLetter,
+}
+
+
+# The public example of a decision: keys in this order.

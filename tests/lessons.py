@@ -124,7 +124,7 @@ def champion_of(registry: Registry) -> ModelRef:
 
 def run_settings(root: Path, registry: Registry, **changes: Any) -> Settings:
     """For a run in `root`."""
-    return settings(**{"registry": registry.root, "trainer_dir": root / "runs"} | changes)
+    return settings(**{"registry": registry.root, "trainer_dir": root / "runs", "ledger": str(root)} | changes)
 
 
 FITTED = ("ada", "cleo", "dov", "ebru", "iris")

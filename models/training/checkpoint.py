@@ -1,5 +1,6 @@
-"""Checkpoints on disk: written beside, then renamed, so that a kill leaves the old one or the new one."""
+"""Checkpoints on disk: written beside, then renamed, so that a kill or a power cut leaves the old one or the new one."""
 
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -7,15 +8,28 @@ from zipfile import BadZipFile, ZipFile
 
 import torch
 
+from mailweir.models.registry.durable import sync
 from mailweir.schemas.errors import InputError
 
 
 def write_checkpoint(file: Path, state: dict[str, Any]) -> None:
-    """Replace `file` by `state`."""
+    """Replace `file` by `state`; it is on the disk when this returns.
+
+    Raises:
+        OSError: such as ENOSPC; what was there before stays.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
-    fresh = file.with_suffix(".new")
-    torch.save(state, fresh)
-    fresh.replace(file)
+    fresh = file.with_suffix(".new")  # one name: what kills leave behind is one file, of hundreds of megabytes
+    try:
+        with fresh.open("wb") as stream:  # given a path instead, torch tells a full disk as a RuntimeError
+            torch.save(state, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        fresh.replace(file)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+    sync(file.parent)
 
 
 def read_checkpoint(file: Path) -> dict[str, Any]:

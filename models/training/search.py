@@ -15,6 +15,7 @@ from mailweir.models.export.weights import Floats
 from mailweir.models.training.examples import Score
 from mailweir.models.training.prepare import Prepared
 from mailweir.models.training.split import Run
+from mailweir.models.training.sqlite import is_sqlite
 from mailweir.models.training.trial import Subset, attempt, subset_of
 from mailweir.models.training.tuned import score_of
 from mailweir.models.training.tuning import Tuning
@@ -25,7 +26,6 @@ _PART = 4  # of the rows to learn from, one in so many: the order of options is 
 _EPOCHS = 3
 _UNPRUNED = 4  # trials before one can be cut off: a median of fewer says nothing
 _RANKS = (4, 8, 16, 32)
-_SQLITE = b"SQLite format 3\x00"
 
 
 def search(run: Run, ready: Prepared, trials: int, folder: Path) -> Tuning:
@@ -67,7 +67,7 @@ def chosen(base: Tuning, options: dict[str, float]) -> Tuning:
 
 
 def _study(file: Path, run: Run, key: str) -> optuna.Study:
-    if file.exists() and not file.read_bytes().startswith(_SQLITE):
+    if file.exists() and not is_sqlite(file):
         raise InputError(f"{file} is no study: delete it to start anew", path=str(file))
     file.parent.mkdir(parents=True, exist_ok=True)
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -1,5 +1,7 @@
 """Vectors of every token of many mails: in memory, or in a file where they would not fit."""
 
+import errno
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -22,7 +24,7 @@ class Shelf:
         """`lengths` are tokens by row; `folder` is where the file is to be, None for memory.
 
         Raises:
-            InputError: the disk of `folder` has too little room.
+            InputError: the disk of `folder` has too little room; its cause is an OSError that says so.
         """
         ends = np.cumsum(list(lengths.values()), dtype=np.int64)
         self._places = {
@@ -54,7 +56,7 @@ def _in_file(folder: Path, shape: tuple[int, int]) -> Halves:
             f"{folder} has room for {free / 1e9:.1f} GB and training keeps {needed / 1e9:.1f}: name --checkpoints on "
             "another disk, or raise --set memory_gb",
             path=str(folder),
-        )
+        ) from OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
     if not needed:
         return np.empty(shape, np.float16)
     with tempfile.TemporaryFile(dir=folder) as file:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mailweir.models.training.examples import Epoch
 from mailweir.models.training.measure import ALL
+from mailweir.models.training.sqlite import is_sqlite
 from mailweir.schemas.errors import InputError
 from mailweir.schemas.manifest import Manifest
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 STORE = "mlflow.db"
-_SQLITE = b"SQLite format 3\x00"
 _KEY = "mailweir.key"  # tag by which a run that was cut off is found again
 _LONGEST = 500  # characters of a parameter that every MLflow takes
 
@@ -101,7 +101,7 @@ def tracked(folder: Path | None, name: str, key: str) -> Iterator[Track | None]:
 def _client(folder: Path) -> "MlflowClient":
     folder.mkdir(parents=True, exist_ok=True)
     file = folder.resolve() / STORE
-    if file.exists() and not file.read_bytes()[: len(_SQLITE)] == _SQLITE:
+    if file.exists() and not is_sqlite(file):
         raise InputError(f"{file} is no store of MLflow: delete it, or name another folder", path=str(file))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # its own use of SQLAlchemy

@@ -15,7 +15,7 @@ from mailweir.schemas.events.decision import (
     TaxonomyRef,
     Tier,
 )
-from mailweir.schemas.events.feedback import Correction, EntityMark, Feedback, Origin
+from mailweir.schemas.events.feedback import Correction, EntityMark, Feedback, Origin, PersonId
 from mailweir.schemas.events.loop import (
     ModelPromoted,
     OffsetRange,
@@ -65,6 +65,7 @@ __all__ = [
     "OffsetRange",
     "Origin",
     "Part",
+    "PersonId",
     "Probability",
     "RawEmail",
     "Reason",

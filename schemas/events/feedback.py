@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self
+import re
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from mailweir.schemas.events.base import Event, Part, Sha256, UtcTime
 from mailweir.schemas.events.decision import EntityField, ModelRef, TaxonomyRef
@@ -12,9 +13,23 @@ from mailweir.schemas.events.mail import Coordinates
 from mailweir.schemas.ids import digest
 from mailweir.schemas.taxonomy import installed_taxonomy
 
-__all__ = ["Correction", "EntityMark", "Feedback", "Origin"]
+__all__ = ["Correction", "EntityMark", "Feedback", "Origin", "PersonId"]
 
 Origin = Literal["human", "rule", "implicit"]
+
+_LONGEST_ID = 256
+# controls, and what shows nothing: two ids that look the same must not be two people
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
+
+
+def _plain_id(value: str) -> str:
+    if value != value.strip() or _UNSEEN.search(value):
+        raise ValueError("an id of a person has no control or invisible characters, and no space around it")
+    return value
+
+
+PersonId = Annotated[str, Field(min_length=1, max_length=_LONGEST_ID), AfterValidator(_plain_id)]
+"""Opaque id of a person: 1 to 256 characters that can be seen, none of them a space at an end."""
 
 
 class Correction(Part):
@@ -57,14 +72,13 @@ class Feedback(Event):
     )
     entities_added: tuple[EntityMark, ...] = Field(default=(), description="Entities that were missed.")
     entities_removed: tuple[EntityMark, ...] = Field(default=(), description="Entities that are none.")
-    person: str = Field(min_length=1, description="Opaque id of who says it.")
+    person: PersonId = Field(description="Opaque id of who says it.")
     origin: Origin = Field(description="human, rule or implicit.")
     given_at: UtcTime = Field(description="When.")
     note: str = Field(default="", description="Free text; never logged.")
     withdraws: Sha256 | None = Field(default=None, description="Id of an earlier feedback that this one takes back.")
-    given_by: str | None = Field(
+    given_by: PersonId | None = Field(
         default=None,
-        min_length=1,
         description="Opaque id of who gave this withdrawal in the person's name; null: the person. Nobody says more than "
         "that for another.",
     )

@@ -90,6 +90,11 @@ class RetrainFinished(Event):
     reasons: tuple[str, ...] = Field(default=(), description="The gate's reasons or the error.")
     metrics: dict[str, float] = Field(default_factory=dict)
     finished_at: UtcTime
+    setup_failed: bool = Field(
+        default=False,
+        description="True if it could not begin or go on as its machine is set up: nothing was judged, and the pause between "
+        "runs does not count from it.",
+    )
 
     @property
     def event_id(self) -> str:

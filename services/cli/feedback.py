@@ -15,10 +15,11 @@ from mailweir.schemas.events import Coordinates, Decision, Feedback, Origin
 from mailweir.schemas.topics import CLASSIFIED, FEEDBACK
 from mailweir.services.cli.environment import client_settings
 from mailweir.services.cli.output import emit
-from mailweir.services.cli.words import word_about, word_record
+from mailweir.services.cli.words import person_id, word_about, word_record
 
 if TYPE_CHECKING:
     from mailweir.services.settings import Settings
+    from mailweir.services.stream import Bus
 
 __all__ = ["app"]
 
@@ -31,7 +32,7 @@ def send(
         str, typer.Argument(metavar="DECISION.json | -", help="A decision as consumed, or - for standard input.")
     ],
     *,
-    person: Annotated[str, typer.Option(metavar="ID", help="Opaque id of who says it.")],
+    person: Annotated[str, typer.Option(metavar="ID", help="Opaque id of who says it.", callback=person_id)],
     head: Annotated[
         list[str] | None,
         typer.Option(
@@ -44,7 +45,10 @@ def send(
     origin: Annotated[str, typer.Option(help="human, rule or implicit.")] = "human",
     at: Annotated[
         str | None,
-        typer.Option(metavar="PARTITION:OFFSET", help="Where the decision was read: spares the agent a search."),
+        typer.Option(
+            metavar="PARTITION:OFFSET",
+            help="Where the decision was read: spares the agent a search. It is looked at before anything is sent.",
+        ),
     ] = None,
     withdraws: Annotated[str | None, typer.Option(metavar="ID", help="Takes an earlier feedback back.")] = None,
 ) -> None:
@@ -54,7 +58,8 @@ def send(
 
     [bold]mailweir watch --json --from-beginning --count 1 | mailweir feedback send - --person u-17 --head category=work[/]
 
-    Exit codes: 0 sent; 1 the broker went away; 2 the decision cannot be read, a label is unknown, no broker or no topic.
+    Exit codes: 0 sent; 1 the broker went away; 2 the decision cannot be read or is not where --at says, a label is unknown, no
+    broker or no topic.
     """
     if not (head or next_action or withdraws):  # it would be the last word, and take the one before from the model
         raise InputError("nothing is said: give --head HEAD=LABEL, --next-action LABEL or --withdraws ID")
@@ -121,12 +126,35 @@ def _read(source: str) -> bytes:
         raise InputError(f"{source}: {error.strerror}", path=source) from error
 
 
+async def _look(settings: Settings, bus: Bus, word: Feedback) -> None:
+    """A wrong place is said here, where it was typed: the agent would make a dead letter of it, which its sender never sees."""
+    from mailweir.services.feedback.find import decision_at
+
+    place = word.decision_source
+    if place is None:
+        return
+    lookup = bus.lookup()
+    try:
+        found = await lookup.at([place], settings.feedback_find_ms)
+    finally:
+        await lookup.stop()
+    try:
+        decision_at(word, place, found.get(place))
+    except RecordError as error:
+        message = (
+            f"--at {place.partition}:{place.offset}: {error.message}. Nothing was sent; without --at it is searched for"
+        )
+        raise InputError(message) from error
+
+
 async def _publish(settings: Settings, word: Feedback) -> None:
     from mailweir.services.stream import KafkaBus
     from mailweir.services.topics import require
 
-    await require(settings, (FEEDBACK,))
-    sink = KafkaBus(settings).sink()
+    await require(settings, (FEEDBACK,) if word.decision_source is None else (FEEDBACK, CLASSIFIED))
+    bus = KafkaBus(settings)
+    await _look(settings, bus, word)
+    sink = bus.sink()
     await sink.start()
     try:
         await sink.send([word_record(settings, word, "client")])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.text import Text
@@ -16,11 +16,13 @@ from mailweir.services.cli.output import Column, Rows, complain, console, emit, 
 from mailweir.services.cli.rows import local_time
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from mailweir.models.registry import Entry, Promotion, Registry
 
 __all__ = ["list_all", "show", "verify"]
+
+T = TypeVar("T")
 
 _FEW = 10  # latest entries of a history
 
@@ -30,14 +32,15 @@ def list_all(*, registry: Place = None, as_json: Json = False) -> None:
 
     What is listed is what the manifests say; [bold]mailweir models verify[/] looks at every file.
 
-    Exit codes: 0 listed, also when there is none; 1 a version cannot be read; 2 no registry.
+    Exit codes: 0 listed, also when there is none; 1 a version or a pointer cannot be read (the others are listed); 2 no registry.
     """
     opened = open_registry(client_settings(registry=registry))
     rows = Rows(console(), _COLUMNS)
     broken = 0
     for name in opened.names():
-        roles = _Roles.of(opened, name)
+        roles, spoilt = _Roles.of(opened, name)
         entries, problems = _entries(opened, name)
+        problems = [*spoilt, *problems]
         for entry in entries:
             emit(_json(entry, roles)) if as_json else rows.add(_cells(entry, roles))
         for problem in problems:
@@ -58,18 +61,22 @@ def show(
 ) -> None:
     """Show one version: where it comes from, its files, and when it was champion and why.
 
-    Exit codes: 0 shown; 2 no such version or no registry.
+    Exit codes: 0 shown; 1 shown, but the pointer to the shadow cannot be read; 2 no such version or no registry.
     """
     settings = client_settings(registry=registry)
     opened = open_registry(settings)
     folder = bundle_folder(settings, model, version)
-    entry, roles = opened.entry(model, folder.name), _Roles.of(opened, model)
+    entry, (roles, spoilt) = opened.entry(model, folder.name), _Roles.of(opened, model)
     history = [made for made in opened.history(model) if entry.model in (made.model, made.previous)]
     if as_json:
         more = {"manifest": entry.trusted.manifest.model_dump(mode="json")}
         emit(_json(entry, roles) | more | {"history": [made.model_dump(mode="json") for made in history]})
-        return
-    _print(entry, history, roles)
+    else:
+        _print(entry, history, roles)
+    for problem in spoilt:
+        complain(problem)
+    if spoilt:
+        raise typer.Exit(1)
 
 
 def verify(
@@ -122,23 +129,34 @@ _COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class _Roles:
-    """Which versions of a model the registry points to."""
+    """Which versions of a model the registry points to; a pointer that cannot be read points to none."""
 
     champion: ModelRef | None
     shadow: ModelRef | None
     share: float | None  # of the mails that the shadow scores
 
     @classmethod
-    def of(cls, registry: Registry, name: str) -> _Roles:
-        champion, shadow = registry.champion(name), registry.shadow(name)
+    def of(cls, registry: Registry, name: str) -> tuple[_Roles, list[str]]:
+        """And what is wrong with a pointer: it must not hide the versions."""
+        problems: list[str] = []
+        champion = _read(lambda: registry.champion(name), problems)
+        shadow = _read(lambda: registry.shadow(name), problems)
         model = champion.model if champion else None
-        return cls(model, shadow.model, shadow.share) if shadow else cls(model, None, None)
+        return (cls(model, shadow.model, shadow.share) if shadow else cls(model, None, None)), problems
 
     def word(self, entry: Entry) -> str:
         """What it is; empty for most."""
         if entry.model == self.champion:
             return "champion"
         return f"shadow {self.share:g}" if entry.model == self.shadow else ""
+
+
+def _read(pointer: Callable[[], T], problems: list[str]) -> T | None:
+    try:
+        return pointer()
+    except RegistryError as error:
+        problems.append(error.message)
+        return None
 
 
 def _entries(registry: Registry, name: str) -> tuple[list[Entry], list[str]]:

@@ -62,7 +62,12 @@ def _rebuilt(settings: Settings, model: str, bundle: Path, out: Path) -> Rebuilt
 
     with shown(f"{bundle}, made again in {out}") as tell:
         return made_again(
-            bundle, out, sources_of(settings), tell, lambda version: bundle_folder(settings, model, version)
+            bundle,
+            out,
+            sources_of(settings),
+            settings.ledger,
+            tell,
+            lambda version: bundle_folder(settings, model, version),
         )
 
 

@@ -143,10 +143,10 @@ def _policy(settings: Settings, history: History, champion: Champion) -> dict[st
     from mailweir.services.retrain.evidence import Counter, gather
     from mailweir.services.retrain.policy import judge
     from mailweir.services.retrain.rules import Limits
-    from mailweir.services.retrain.shards import count_shard
+    from mailweir.services.retrain.shards import counter_of
 
     try:
-        evidence, _ = gather(history, Counter(count_shard), champion, utc_now())
+        evidence, _ = gather(history, Counter(counter_of(settings.ledger)), champion, utc_now())
     except (MailweirError, ImportError) as error:
         return {"run": None, "reasons": [], "why": f"the shards cannot be read from here: {error}", "new_labels": None}
     verdict = judge(evidence, Limits.of(settings))

@@ -12,7 +12,7 @@ from mailweir.schemas.errors import InputError, MailExpired, RecordError
 from mailweir.schemas.events import Decision, Feedback, ReviewAsked
 from mailweir.services.cli.environment import client_settings
 from mailweir.services.cli.output import complain, console, emit
-from mailweir.services.cli.words import word_about
+from mailweir.services.cli.words import person_id, word_about
 
 if TYPE_CHECKING:
     from mailweir.services.cli.review_place import Place
@@ -31,7 +31,8 @@ _ALL = "all"
 def next_question(
     *,
     person: Annotated[
-        str | None, typer.Option(metavar="ID", help="Opaque id of who answers; not needed with --json.")
+        str | None,
+        typer.Option(metavar="ID", help="Opaque id of who answers; not needed with --json.", callback=person_id),
     ] = None,
     count: Annotated[int | None, typer.Option(min=1, help="End after so many questions.")] = None,
     as_json: Annotated[
@@ -63,7 +64,7 @@ def next_question(
 def answer(
     decision_id: Annotated[str, typer.Argument(metavar="DECISION_ID", help="Of the question; its first digits do.")],
     *,
-    person: Annotated[str, typer.Option(metavar="ID", help="Opaque id of who answers.")],
+    person: Annotated[str, typer.Option(metavar="ID", help="Opaque id of who answers.", callback=person_id)],
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="HEAD=LABEL", help="The right label of a head; again for each."),

@@ -14,7 +14,7 @@ from mailweir.schemas.events import utc_now
 from mailweir.services.cli.environment import client_settings
 from mailweir.services.cli.models_registry import Json, Place
 from mailweir.services.cli.output import complain, console, emit
-from mailweir.services.cli.words import word_record
+from mailweir.services.cli.words import person_id, word_record
 
 if TYPE_CHECKING:
     from mailweir.services.feedback.holdings import Holdings
@@ -26,7 +26,9 @@ __all__ = ["receipt", "withdraw"]
 _LOOK_SECONDS = 0.5
 _AT_ONCE = 500  # withdrawals written before the next are made
 
-Person = Annotated[str, typer.Option(metavar="ID", help="Opaque id of the person, as in the feedback.")]
+Person = Annotated[
+    str, typer.Option(metavar="ID", help="Opaque id of the person, as in the feedback.", callback=person_id)
+]
 Ledger = Annotated[
     str | None, typer.Option(metavar="URI", help="Folder or object store of the ledger; else that of the settings.")
 ]
@@ -37,7 +39,8 @@ def withdraw(
     person: Person,
     why: Annotated[str, typer.Option(metavar="TEXT", help="The reason, kept with the run.")] = "asked for",
     by: Annotated[
-        str, typer.Option(metavar="ID", help="Opaque id of who withdraws in the person's name.")
+        str,
+        typer.Option(metavar="ID", help="Opaque id of who withdraws in the person's name.", callback=person_id),
     ] = "operator",
     wait: Annotated[float, typer.Option(min=0, help="Seconds for the feedback agent to keep the withdrawals.")] = 60.0,
     ledger: Ledger = None,
@@ -59,7 +62,7 @@ def withdraw(
     """
     settings, held = _look(person, ledger, registry)
     if sent := asyncio.run(_send(settings, held, by, why)):
-        console(errors=True).print(f"{sent} withdrawals sent, waiting for the feedback agent")
+        console(errors=True).print(f"{sent} withdrawals sent")
     held = _wait_for_shards(settings, held, wait)
     made = _receipt(settings, held)
     rebuild = _rebuild(settings, made, why, by)
@@ -144,6 +147,12 @@ async def _send(settings: Settings, held: Holdings, by: str, why: str) -> int:
 def _wait_for_shards(settings: Settings, held: Holdings, seconds: float) -> Holdings:
     """What the ledger holds once announced shards tell of every withdrawal, or once it is too late."""
     end = time.monotonic() + seconds
+    if held.untold and seconds:
+        line = (
+            f"waiting up to {seconds:g} s until the feedback agent has kept the withdrawals of {len(held.untold)} words in {held.uri} and "
+            "announced their shards; Ctrl-C ends the waiting, and nothing is lost by it"
+        )
+        console(errors=True).print(line, markup=False, soft_wrap=True)
     while held.untold and time.monotonic() < end:
         time.sleep(_LOOK_SECONDS)
         held = _holdings(settings, held.person)

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import typer
+from pydantic import TypeAdapter, ValidationError
+
 from mailweir.schemas.errors import InputError
-from mailweir.schemas.events import Correction, Decision, Feedback, Origin, utc_now
+from mailweir.schemas.events import Correction, Decision, Feedback, Origin, PersonId, utc_now
 from mailweir.schemas.headers import child_traceparent, event_headers
 from mailweir.schemas.ids import trace_id
 from mailweir.schemas.topics import FEEDBACK
@@ -16,7 +19,22 @@ if TYPE_CHECKING:
     from mailweir.services.settings import Settings
     from mailweir.services.stream import Outgoing
 
-__all__ = ["word_about", "word_record"]
+__all__ = ["person_id", "word_about", "word_record"]
+
+
+def person_id(option: typer.CallbackParam, said: str | None) -> str | None:
+    """An option's id of a person, before anything is read or sent.
+
+    Raises:
+        InputError: no event can carry it.
+    """
+    if said is None:
+        return None
+    try:
+        return TypeAdapter(PersonId).validate_python(said)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise InputError(f"--{option.name} has a value that cannot be: {reason}") from error
 
 
 def word_about(

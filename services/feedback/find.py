@@ -12,7 +12,7 @@ from mailweir.schemas.topics import CLASSIFIED, PARSED
 from mailweir.services.settings import Settings
 from mailweir.services.stream import Lookup, Record
 
-__all__ = ["Finder", "Found"]
+__all__ = ["Finder", "Found", "decision_at"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +70,13 @@ class Finder:
         try:
             email = self._email(word, records.get(word.source))
             if word.decision_source is None:
-                decision, record = self._of_several(word, searched)
-            else:
-                decision, record = self._at(word, word.decision_source, records.get(word.decision_source))
-            return Found(decision, email, record.parent)
+                decision, made = self._of_several(word, searched)
+                return Found(decision, email, made.parent)
+            if word.decision_source.topic != self._classified:
+                raise InvalidEvent(f"decision_source: not on {self._classified}, where decisions lie")
+            record = records.get(word.decision_source)
+            decision = decision_at(word, word.decision_source, record)
+            return Found(decision, email, record.parent if record else None)
         except RecordError as error:
             error.detail.setdefault("email_id", word.email_id)
             return error
@@ -91,19 +94,6 @@ class Finder:
             raise MailExpired(f"{_said(word.source)} is another mail: the topic was made anew, or the place is wrong")
         return email
 
-    def _at(self, word: Feedback, place: Coordinates, record: Record | None) -> tuple[Decision, Record]:
-        if place.topic != self._classified:
-            raise InvalidEvent(f"decision_source: not on {self._classified}, where decisions lie")
-        if record is None:
-            raise UnknownDecision(f"{_said(place)} is not there")
-        try:
-            decision = Decision.decode(record.value)
-        except RecordError as error:
-            raise UnknownDecision(f"{_said(place)} is no decision: {error.message}") from error
-        if (decision.decision_id, decision.email_id) != (word.decision_id, word.email_id):
-            raise UnknownDecision(f"{_said(place)} is decision {decision.decision_id}, not {word.decision_id}")
-        return decision, record
-
     def _of_several(self, word: Feedback, records: Collection[Record]) -> tuple[Decision, Record]:
         for record in records:
             try:
@@ -116,6 +106,23 @@ class Finder:
             f"{word.decision_id} is not among the {len(records)} records of its mail that {self._wait_ms} ms found on "
             f"{self._classified}: give decision_source"
         )
+
+
+def decision_at(word: Feedback, place: Coordinates, record: Record | None) -> Decision:
+    """The decision that a word is about, which is what lies where it says.
+
+    Raises:
+        UnknownDecision: nothing lies there, or something else.
+    """
+    if record is None:
+        raise UnknownDecision(f"{_said(place)} is not there")
+    try:
+        decision = Decision.decode(record.value)
+    except RecordError as error:
+        raise UnknownDecision(f"{_said(place)} is no decision: {error.message}") from error
+    if (decision.decision_id, decision.email_id) != (word.decision_id, word.email_id):
+        raise UnknownDecision(f"{_said(place)} is decision {decision.decision_id}, not {word.decision_id}")
+    return decision
 
 
 def _said(place: Coordinates) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 
 from mailweir.models.feedback import Corrected, Decided, FeedbackRow
 from mailweir.schemas.errors import InvalidEvent, OtherTaxonomy, UnknownDecision
@@ -18,7 +19,29 @@ from mailweir.services.feedback.desks import desks_of
 from mailweir.services.feedback.marks import Fields, moved
 from mailweir.services.feedback.redaction import Redaction
 
-__all__ = ["check", "joined", "withdrawal"]
+__all__ = ["check", "check_time", "joined", "withdrawal"]
+
+_AHEAD = timedelta(minutes=10)
+"""A clock may be wrong by so much."""
+
+
+def check_time(feedback: Feedback, recorded: datetime) -> None:
+    """Hold the time that a word claims against the time stamp of its record.
+
+    The last word wins: one from a time to come would win for years, and could not be taken back by a later one. It is refused and
+    not moved back, since its id, which a withdrawal names, follows from the time that its sender knows. Kafka itself refuses
+    records stamped more than an hour ahead of the broker (message.timestamp.after.max.ms).
+
+    Raises:
+        InvalidEvent: it claims a later time than its record can have.
+    """
+    ahead = feedback.given_at - recorded
+    if ahead > _AHEAD:
+        raise InvalidEvent(
+            f"given_at: {ahead.total_seconds() / 60:,.0f} minutes ahead of the record's own time, at most {_AHEAD.seconds // 60} are "
+            "taken: set the sender's clock",
+            fields=["given_at"],
+        )
 
 
 def check(feedback: Feedback, decision: Decision, email: Email) -> None:

@@ -13,7 +13,7 @@ from mailweir.schemas.events import Feedback, ShardClosed, utc_now
 from mailweir.schemas.headers import TraceParent
 from mailweir.services.app import Host, Part
 from mailweir.services.feedback.find import Finder, Found
-from mailweir.services.feedback.join import check, joined, withdrawal
+from mailweir.services.feedback.join import check, check_time, joined, withdrawal
 from mailweir.services.feedback.ledger import Ledger, Pages
 from mailweir.services.feedback.names import Shard
 from mailweir.services.feedback.redaction import Redaction
@@ -74,7 +74,7 @@ class Keeper(Part):
             Abandoned: the partitions went elsewhere; nothing was written.
         """
         held = await self._held(batch)
-        words = decode_all(batch.records, Feedback)
+        words = [_timely(*pair) for pair in zip(batch.records, decode_all(batch.records, Feedback), strict=True)]
         started = time.perf_counter()
         fresh = [(record.place, record.offset) not in held for record in batch.records]
         with batch.step("find"):
@@ -234,6 +234,17 @@ class Keeper(Part):
             return await asyncio.wait_for(asyncio.to_thread(call, *arguments), _STORE_SECONDS)
         except TimeoutError as error:
             raise DependencyError(f"the ledger did not answer within {_STORE_SECONDS:.0f} s") from error
+
+
+def _timely(record: Record, word: Feedback | RecordError) -> Feedback | RecordError:
+    if isinstance(word, RecordError):
+        return word
+    try:
+        check_time(word, record.time)
+    except RecordError as error:
+        error.detail.setdefault("email_id", word.email_id)
+        return error
+    return word
 
 
 def _only_withdraws(word: Feedback) -> bool:

@@ -11,21 +11,23 @@ from mailweir.services.app import Host
 from mailweir.services.retrain.counts import CountShard
 from mailweir.services.retrain.demote import Demoter
 from mailweir.services.retrain.request import configured_champion
-from mailweir.services.retrain.shards import count_shard
+from mailweir.services.retrain.shards import counter_of
 from mailweir.services.retrain.trigger import STAGE, Trigger
 from mailweir.services.stream import Batch, Kept, Result, decode_all
 
 __all__ = ["register"]
 
 
-def register(host: Host, count: CountShard = count_shard) -> None:
+def register(host: Host, count: CountShard | None = None) -> None:
     """Add the agent and its trigger to `host`.
 
     A shard is done once it was judged with all others. What a judgement asks for is written before: a worker that dies in between
     judges again, finds the request on the topic, and asks for nothing.
     """
     demoter = Demoter.of(host.settings, host.metrics)
-    trigger = Trigger(host, count, lambda: configured_champion(host.settings), demoter)
+    trigger = Trigger(
+        host, count or counter_of(host.settings.ledger), lambda: configured_champion(host.settings), demoter
+    )
     host.parts.append(trigger)
 
     @host.agent(SHARDS, STAGE)

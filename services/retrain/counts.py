@@ -64,7 +64,7 @@ class ShardCounts:
 
 
 CountShard = Callable[[ShardClosed], ShardCounts]
-"""Reads a shard's file. Blocking; raises DependencyError while the store is away, InputError where the file is gone or no shard."""
+"""Reads a shard's file. Blocking; raises DependencyError while the store is away, InputError where it lies elsewhere, is gone or no shard."""
 
 
 def total(counts: Iterable[ShardCounts]) -> ShardCounts:

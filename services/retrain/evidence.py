@@ -70,12 +70,14 @@ def gather(
         for shard in history.shards_of(champion.taxonomy)
         if (counts := counter.of(shard)) is not None
     ]
-    open_run, last = history.open_run(now), history.last
+    open_run, setbacks = history.open_run(now), history.setbacks
     evidence = Evidence(
         now,
         counted,
         open_run.request.run_id if open_run else None,
-        last.request.requested_at if last else None,
+        history.paused_since,
+        len(setbacks),
+        setbacks[0].finished_at if setbacks else None,
         history.promoted_at,
     )
     return evidence, counted

@@ -9,14 +9,19 @@ from typing import Protocol
 
 from mailweir.services.retrain.counts import ShardCounts, total
 from mailweir.services.retrain.rules import Finding, Limits, drift, enough_labels, fast_burn, weak_class
+from mailweir.services.runs.duration import duration
 
 __all__ = ["CODES", "Evidence", "Verdict", "judge", "judge_request"]
 
 CODES = (
-    "run_open", "too_soon", "no_shards", "nothing_new", "few_labels", "no_weak_class", "few_verdicts", "burn_low",
+    "run_open", "too_soon", "setup_failed", "no_shards", "nothing_new", "few_labels", "no_weak_class", "few_verdicts", "burn_low",
     "no_reference", "no_drift", "drift_unconfirmed",
 )  # fmt: skip
 """Why a run is refused: stable, the label values of the metric."""
+
+
+_RETRY = timedelta(minutes=15)  # after a first set-up failure; twice that after a second, up to the usual interval
+_DOUBLINGS = 20
 
 
 class Known(Protocol):
@@ -38,7 +43,9 @@ class Evidence:
     now: datetime
     shards: Sequence[Known]  # of the champion's taxonomy, readable
     open_run: str | None = None  # id of the run that goes on
-    asked_at: datetime | None = None  # when a run was last asked for
+    asked_at: datetime | None = None  # when a run was last asked for that its machine could carry out
+    setbacks: int = 0  # runs in a row, the last ones, that failed at how their machine is set up …
+    setback_at: datetime | None = None  # … and when the last of them ended
     champion_since: datetime | None = None  # when a run last promoted its candidate; None: never
 
     @property
@@ -72,7 +79,11 @@ class Verdict:
 
 def judge(evidence: Evidence, limits: Limits) -> Verdict:
     """Whether the evidence itself calls for a run."""
-    blocked = _blocked(len(evidence.shards), evidence.open_run) or _too_soon(evidence, limits.min_interval)
+    blocked = (
+        _blocked(len(evidence.shards), evidence.open_run)
+        or _too_soon(evidence, limits.min_interval)
+        or _set_back(evidence, limits.min_interval)
+    )
     if blocked:
         return Verdict(run=False, findings=(blocked,))
     if not any(not shard.learned for shard in evidence.shards):
@@ -119,5 +130,19 @@ def _too_soon(evidence: Evidence, interval: timedelta) -> Finding | None:
     return Finding(
         "too_soon",
         met=False,
-        text=f"the last run was asked for at {evidence.asked_at:%Y-%m-%d %H:%M} UTC, less than {interval} ago",
+        text=f"the last run was asked for at {evidence.asked_at:%Y-%m-%d %H:%M} UTC, less than {duration(interval)} ago",
     )
+
+
+def _set_back(evidence: Evidence, interval: timedelta) -> Finding | None:
+    """A machine that was mended is found soon, and one that stays broken is not asked every minute."""
+    if evidence.setback_at is None:
+        return None
+    pause = min(_RETRY * 2 ** min(evidence.setbacks - 1, _DOUBLINGS), max(interval, _RETRY))
+    if evidence.now - evidence.setback_at >= pause:
+        return None
+    text = (
+        f"the last run failed at how its machine is set up ({evidence.setback_at:%Y-%m-%d %H:%M} UTC; `mailweir retrain status` "
+        f"says why): the next is asked for {duration(pause)} after it"
+    )
+    return Finding("setup_failed", met=False, text=text)

@@ -8,25 +8,29 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from mailweir.schemas.events import ShardClosed
-from mailweir.services.retrain.counts import Said, ShardCounts, Tally
-from mailweir.services.runs.shards import read_shard
+from mailweir.services.retrain.counts import CountShard, Said, ShardCounts, Tally
+from mailweir.services.runs.shards import ShardFile, ShardReader
 
 if TYPE_CHECKING:
     from mailweir.models.feedback import FeedbackRow
 
-__all__ = ["count_rows", "count_shard"]
+__all__ = ["count_rows", "counter_of"]
 
 
-def count_shard(shard: ShardClosed) -> ShardCounts:
-    """The figures of a shard. Blocking; needs the packages of [feedback].
+def counter_of(ledger: str) -> CountShard:
+    """Counts shards below this ledger. Blocking; needs the packages of [feedback].
 
     Raises:
-        DependencyError: the store is away.
-        InputError: the file is gone, or not the one that was announced, or no shard.
+        SettingsError: the ledger cannot be opened.
     """
     from mailweir.models.feedback import last_words
 
-    return count_rows(last_words(read_shard(shard.uri, shard.sha256, shard.shard_id)))
+    reader = ShardReader(ledger)
+
+    def count(shard: ShardClosed) -> ShardCounts:
+        return count_rows(last_words(reader.read(ShardFile.of(shard))))
+
+    return count
 
 
 def count_rows(rows: Iterable[FeedbackRow]) -> ShardCounts:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from mailweir.services.retrain.counts import Said, ShardCounts
 from mailweir.services.retrain.rules import SHORT, Finding, beyond_chance
+from mailweir.services.runs.duration import duration
 from mailweir.services.settings import Settings
 
 __all__ = ["Trial", "TrialLimits", "judge_trial"]
@@ -70,7 +71,7 @@ class Trial:
 def judge_trial(trial: Trial, limits: TrialLimits) -> Finding:
     """Met: demote. Disagreement burns its budget in both windows, and is beyond chance more than with the version before."""
     if trial.now - trial.since > limits.length:
-        return Finding("trial_over", met=False, text=f"promoted more than {limits.length} ago")
+        return Finding("trial_over", met=False, text=f"promoted more than {duration(limits.length)} ago")
     long, short = trial.recent(limits.window), trial.recent(limits.window / SHORT)
     if too_few := _too_few(long, short, limits):
         return too_few

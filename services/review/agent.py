@@ -25,4 +25,6 @@ def register(host: Host) -> None:
     async def review(batches: StreamT[Batch]) -> None:
         async for batch in batches:
             async with batch:
-                await batch.publish(REVIEW, await asker.ask(batch))
+                results = await asker.ask(batch)
+                await batch.publish(REVIEW, results)
+                asker.count(results)

@@ -68,6 +68,12 @@ class Asker(Part):
             chosen = await self._choose(found, batch.records)
             return _results(batch.records, found, chosen)
 
+    def count(self, results: Sequence[Result]) -> None:
+        """Count the questions among what was published: what is given up before that was never asked."""
+        for question in results:
+            if isinstance(question, ReviewAsked):
+                self._host.metrics.review_asked.labels(question.why).inc()
+
     async def _choose(self, found: Sequence[Decision | RecordError], records: Sequence[Record]) -> list[ReviewAsked]:
         now, pairs = self._clock(), zip(found, records, strict=True)
         questions = await self._known()
@@ -75,8 +81,6 @@ class Asker(Part):
         candidates = self._selector.candidates(decisions, questions, now)
         chosen = self._selector.choose(candidates, await self._sketches(candidates), questions, now)
         self._said = {question.decision_id for question in chosen}
-        for question in chosen:
-            self._host.metrics.review_asked.labels(question.why).inc()
         self._budget_left(now)
         return chosen
 

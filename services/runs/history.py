@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 from mailweir.schemas.events import RetrainFinished, RetrainRequested, ShardClosed, TaxonomyRef
 
@@ -64,6 +65,18 @@ class History:
     def last(self) -> Run | None:
         """The run that was asked for last."""
         return next(reversed(self.runs.values()), None)
+
+    @property
+    def setbacks(self) -> list[RetrainFinished]:
+        """The latest runs in a row that failed at how their machine is set up, the last one first."""
+        ends = (run.end for run in reversed(self.runs.values()))
+        return [end for end in takewhile(lambda end: end is not None and end.setup_failed, ends) if end is not None]
+
+    @property
+    def paused_since(self) -> datetime | None:
+        """When the last run was asked for that could be carried out, or still may: the pause until the next counts from it."""
+        runs = (run for run in reversed(self.runs.values()) if not (run.end and run.end.setup_failed))
+        return next((run.request.requested_at for run in runs), None)
 
     @property
     def learned(self) -> frozenset[tuple[str, str]]:

@@ -31,7 +31,9 @@ class LoopSettings(StreamSettings):
         10_000, ge=100, description="Mails and decisions of a batch of feedback are looked for in Kafka for so long."
     )
     shard_rows: int = Field(500, ge=1, description="A shard of feedback closes at so many rows of a partition …")
-    shard_bytes: int = Field(8 * 1024 * 1024, ge=1, description="… or at so many bytes …")
+    shard_bytes: int = Field(
+        8 * 1024 * 1024, ge=1, le=128 * 1024 * 1024, description="… or at so many bytes: a shard is read at once …"
+    )
     shard_seconds: float = Field(3_600.0, gt=0, description="… or when its oldest row is so old.")
 
     redact: tuple[RedactKind, ...] = Field(

@@ -154,7 +154,9 @@ class Metrics:
             "mailweir_retrain_new_labels", "Words of people that no run has learned from.", registry=on
         )
         self.retrain_unreadable = Gauge(
-            "mailweir_retrain_unreadable_shards", "Announced shards whose file is gone or no shard.", registry=on
+            "mailweir_retrain_unreadable_shards",
+            "Announced shards whose file is gone, no shard, or not below the ledger.",
+            registry=on,
         )
 
     def _declare_trainer(self) -> None:

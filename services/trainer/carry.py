@@ -13,15 +13,15 @@ from mailweir.models.training.code import code_digest
 from mailweir.models.training.gate import Limits
 from mailweir.models.training.recipe import Recipe
 from mailweir.models.training.start import read_start
-from mailweir.schemas.errors import ChampionChanged, DependencyError, InputError, MailweirError
+from mailweir.schemas.errors import BundleError, ChampionChanged, DependencyError, InputError, MailweirError, SetupError
 from mailweir.schemas.events import ModelRef, Part, RetrainFinished, RetrainRequested, ShardClosed, utc_now
 from mailweir.schemas.manifest import Manifest
 from mailweir.services.settings import Settings
 from mailweir.services.telemetry import logger
 from mailweir.services.trainer import candidate, judge
 from mailweir.services.trainer.champion import House, open_house
-from mailweir.services.trainer.folder import ADMISSION, END, PLAN, RunFolder
-from mailweir.services.trainer.lesson import Taught, files_of, sources_of, teach
+from mailweir.services.trainer.folder import ADMISSION, END, PLAN, RunFolder, no_room
+from mailweir.services.trainer.lesson import Taught, files_of, read_files, sources_of, teach
 from mailweir.services.trainer.progress import Progress, Tell, silent
 
 __all__ = ["carry_out"]
@@ -69,6 +69,7 @@ def carry_out(
     Raises:
         SetupError: it cannot begin as this machine is set up; nothing was decided.
         DependencyError: a store is away; call again.
+        OSError, RegistryError: a disk is full (`held` tells it as a dependency that is away).
     """
     if (known := folder.read(END)) is not None:
         return RetrainFinished.decode(known)
@@ -80,10 +81,19 @@ def carry_out(
     except DependencyError:
         raise  # it will be there again, and the run goes on from here
     except MailweirError as error:
-        end = _end(run, "failed", candidate.made(folder.candidate), [f"{error.code}: {error.message}"])
+        if no_room(error):
+            raise  # whoever holds the folder says so: it is waited for
+        end = _failed(run, error)
     folder.write(END, end.encode())
     log.info("trainer_ended", run_id=request.run_id, outcome=end.outcome, reasons=end.reasons)
     return end
+
+
+def _failed(run: _Run, error: MailweirError) -> RetrainFinished:
+    """An end that another run comes to as well, unless it is the machine: that is mended, and a run soon asked for again."""
+    setup = isinstance(error, SetupError | BundleError) and not isinstance(error, InputError)
+    end = _end(run, "failed", candidate.made(run.folder.candidate), [f"{error.code}: {error.message}"])
+    return end.model_copy(update={"setup_failed": setup})
 
 
 def _parent(request: RetrainRequested, folder: RunFolder, house: House, sources: Sources) -> Manifest:
@@ -161,9 +171,10 @@ def _say_what_fades(run: _Run) -> None:
 
 def _teach(run: _Run) -> Taught:
     files, learned = files_of(run.request, run.shards), run.parent.data.get("fitted_rows", ())
+    shards = read_files(files, run.settings.ledger, run.tell)
     # more threads only wait for each other: with the gate's 11 s of processor time instead of 8 for the tiny bundle
     with threadpool_limits(1):
-        taught = teach(files, run.recipe, run.request.taxonomy, learned, run.sources, run.tell)
+        taught = teach(shards, run.recipe, run.request.taxonomy, learned, run.sources, run.tell)
     run.folder.write(ADMISSION, taught.report.encode() + b"\n")
     for line in taught.report.table().splitlines():
         run.tell(Progress("admission", line=line))

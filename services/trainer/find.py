@@ -8,6 +8,7 @@ from datetime import datetime
 
 from mailweir.schemas.errors import InputError
 from mailweir.schemas.events import RetrainFinished, RetrainRequested, ShardClosed
+from mailweir.services.runs.duration import duration
 from mailweir.services.runs.history import History, Run
 
 __all__ = ["Found", "find"]
@@ -32,7 +33,9 @@ def find(history: History, wanted: str | None, now: datetime) -> Found:
     """
     run = _open(history, now) if wanted is None else _named(history, wanted)
     if run.end is None and run is not history.last and not run.open_at(now, history.timeout):
-        message = f"run {_short(run.request)} was given up after {history.timeout} and others came after it; {_ASK}"
+        message = (
+            f"run {_short(run.request)} was given up after {duration(history.timeout)} and others came after it; {_ASK}"
+        )
         raise InputError(message, run_id=run.request.run_id)
     return Found(run.request, tuple(_shards(history, run.request)), run.end)
 

@@ -144,7 +144,13 @@ class Launcher(Part):
     async def _give_up(self, run_id: str, end: End) -> bool:
         """Tell that the run failed; while the broker is away the next try finds it open again, and ends here again."""
         reason = f"the trainer {end.cause}. `mailweir retrain run {run_id[:12]}` shows all that it says"
-        event = RetrainFinished(run_id=run_id, outcome="failed", reasons=(reason,), finished_at=utc_now())
+        event = RetrainFinished(
+            run_id=run_id,
+            outcome="failed",
+            reasons=(reason,),
+            finished_at=utc_now(),
+            setup_failed=end.code == _SETUP and not end.stopped,
+        )
         await self._sink.send([finished_record(event, self._host.settings.topic_prefix)])
         self._crashes.pop(run_id, None)
         self._count("failed")

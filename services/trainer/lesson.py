@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,21 +12,16 @@ from mailweir.models.training.again import Sources, corpus_rows
 from mailweir.models.training.corpus import TASK_VALIDATION, VALIDATION_AUTHORS, MailRow
 from mailweir.models.training.recipe import Recipe
 from mailweir.schemas.errors import InputError
-from mailweir.schemas.events import Part, RetrainRequested, ShardClosed, TaxonomyRef
+from mailweir.schemas.events import RetrainRequested, ShardClosed, TaxonomyRef
 from mailweir.schemas.taxonomy import installed_taxonomy
-from mailweir.services.runs.shards import read_shard
+from mailweir.services.runs.shards import ShardFile, ShardReader
 from mailweir.services.settings import Settings
 from mailweir.services.trainer.progress import Progress, Tell
 
-__all__ = ["ShardFile", "Taught", "admit_shards", "files_of", "sources_of", "teach"]
+__all__ = ["Rows", "Taught", "admit_shards", "files_of", "read_files", "sources_of", "teach"]
 
-
-class ShardFile(Part):
-    """A shard as a bundle's manifest names it: enough to read it again."""
-
-    shard_id: str
-    sha256: str
-    uri: str
+Rows = Mapping[str, Sequence[FeedbackRow]]
+"""By id of the shard that they lie in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,54 +52,55 @@ def files_of(request: RetrainRequested, shards: Sequence[ShardClosed]) -> list[S
     Raises:
         InputError: one was not announced, or no longer is.
     """
-    places = {shard.shard_id: shard.uri for shard in shards}
-    missing = [named.shard_id for named in request.shards if named.shard_id not in places]
+    told = {shard.shard_id: ShardFile.of(shard) for shard in shards}
+    missing = [named.shard_id for named in request.shards if named.shard_id not in told]
     if missing:
         message = f"{len(missing)} shards of the request are not on the topic of shards, the first is {missing[0]}; ask for a new run"
         raise InputError(message, shard_id=missing[0])
-    return [
-        ShardFile(shard_id=named.shard_id, sha256=named.sha256, uri=places[named.shard_id]) for named in request.shards
-    ]
+    return [told[named.shard_id].model_copy(update={"sha256": named.sha256}) for named in request.shards]
+
+
+def read_files(files: Sequence[ShardFile], ledger: str, tell: Tell) -> Rows:
+    """The rows of shards, which lie below `ledger`.
+
+    Raises:
+        InputError: a shard lies elsewhere, is gone, changed or none.
+        DependencyError: the ledger is away.
+    """
+    reader, shards = ShardReader(ledger), {}
+    tell(Progress("shards", total=len(files)))
+    for number, file in enumerate(files, 1):
+        shards[file.shard_id] = reader.read(file)
+        tell(Progress("shards", done=number, total=len(files)))
+    return shards
 
 
 def teach(
-    files: Sequence[ShardFile],
+    shards: Rows,
     recipe: Recipe,
     taxonomy: TaxonomyRef,
     learned: Sequence[str],
     sources: Sources,
     tell: Tell,
 ) -> Taught:
-    """Read, admit, and hold the newest back; `learned` are ids of the rows that the champion was fitted on.
+    """Admit, and hold the newest back; `learned` are ids of the rows that the champion was fitted on.
 
     Raises:
-        InputError: a shard is gone, changed or none, or the corpus cannot be used.
-        DependencyError: the store of the shards is away.
+        InputError: the corpus cannot be used.
     """
-    admission = admit_shards(files, recipe, taxonomy, sources, tell)
-    lesson = hold_back(admission, installed_taxonomy(taxonomy.name, taxonomy.version), learned)
+    admission = admit_shards(shards, recipe, taxonomy, sources, tell)
+    rows = [row for given in shards.values() for row in given]
+    lesson = hold_back(admission, rows, installed_taxonomy(taxonomy.name, taxonomy.version), learned)
     return Taught(lesson, admission.report)
 
 
-def admit_shards(
-    files: Sequence[ShardFile], recipe: Recipe, taxonomy: TaxonomyRef, sources: Sources, tell: Tell
-) -> Admission:
+def admit_shards(shards: Rows, recipe: Recipe, taxonomy: TaxonomyRef, sources: Sources, tell: Tell) -> Admission:
     """What of the shards may be learned from. The same files, corpus and code give the same answer."""
-    shards = _read(files, tell)
     corpus, holdout = _parted(corpus_rows(recipe.name, sources.corpus), recipe)
     tell(Progress("admission", total=1))
     found = admit(shards, corpus, holdout, taxonomy=installed_taxonomy(taxonomy.name, taxonomy.version))
     tell(Progress("admission", done=1, total=1))
     return found
-
-
-def _read(files: Sequence[ShardFile], tell: Tell) -> dict[str, list[FeedbackRow]]:
-    shards = {}
-    tell(Progress("shards", total=len(files)))
-    for number, file in enumerate(files, 1):
-        shards[file.shard_id] = read_shard(file.uri, file.sha256, file.shard_id)
-        tell(Progress("shards", done=number, total=len(files)))
-    return shards
 
 
 def _parted(rows: Sequence[MailRow], recipe: Recipe) -> tuple[list[MailRow], list[MailRow]]:

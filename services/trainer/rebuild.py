@@ -15,8 +15,9 @@ from mailweir.models.training.start import Start, read_start
 from mailweir.models.training.write import rows_digest
 from mailweir.schemas.errors import InputError
 from mailweir.schemas.manifest import Manifest
+from mailweir.services.runs.shards import ShardFile
 from mailweir.services.trainer import candidate
-from mailweir.services.trainer.lesson import ShardFile, admit_shards
+from mailweir.services.trainer.lesson import admit_shards, read_files
 from mailweir.services.trainer.progress import Tell, silent
 
 __all__ = ["Difference", "Rebuilt", "rebuild"]
@@ -51,16 +52,21 @@ class Rebuilt:
 
 
 def rebuild(
-    bundle: Path, out: Path, sources: Sources, tell: Tell = silent, parent: Callable[[str], Path] | None = None
+    bundle: Path,
+    out: Path,
+    sources: Sources,
+    ledger: str,
+    tell: Tell = silent,
+    parent: Callable[[str], Path] | None = None,
 ) -> Rebuilt:
-    """Train again what lies in `bundle`, into `out`; `parent` gives the folder of the version whose weights it went on from.
+    """Train again what lies in `bundle`, into `out`, from shards of `ledger`; `parent` gives the folder of the version whose weights it went on from.
 
     Raises:
-        InputError: the manifest says too little, a shard is gone or changed, or the corpus is not the one of then.
+        InputError: the manifest says too little, a shard is gone, changed or elsewhere, or the corpus is not the one of then.
         DependencyError: the store of the shards is away.
     """
     before = read_manifest(bundle)
-    rows = _learned(before, sources, tell)
+    rows = _learned(before, sources, ledger, tell)
     corpus, _ = read_sources(recipe_of(before), sources)
     if rows_digest([*corpus, *rows]) != before.data.get("sha256"):
         message = (
@@ -86,15 +92,16 @@ def _start(before: Manifest, parent: Callable[[str], Path] | None) -> Start | No
     return found
 
 
-def _learned(before: Manifest, sources: Sources, tell: Tell) -> list[MailRow]:
+def _learned(before: Manifest, sources: Sources, ledger: str, tell: Tell) -> list[MailRow]:
     """The rows of feedback that the bundle was fitted on, in their order."""
     wanted, told = before.data.get("fitted_rows", []), before.data.get("feedback")
     if not wanted or told is None:
         return []
     files = [
-        ShardFile.model_validate({name: shard[name] for name in ShardFile.model_fields}) for shard in told["shards"]
+        ShardFile.model_validate({name: shard[name] for name in ShardFile.model_fields if name in shard})
+        for shard in told["shards"]
     ]
-    admission = admit_shards(files, recipe_of(before), before.taxonomy, sources, tell)
+    admission = admit_shards(read_files(files, ledger, tell), recipe_of(before), before.taxonomy, sources, tell)
     found = {row.mail.id: row.mail.model_copy(update={"author": FEEDBACK}) for row in admission.rows}
     if missing := [name for name in wanted if name not in found]:
         message = (

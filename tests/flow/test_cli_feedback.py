@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from command import NOWHERE, mailweir
-from loop import decided, mail, row
+from factories import memory_bus, settings
+from loop import decided, mail, on, row, word
 
 from mailweir.schemas.errors import InputError, UnknownLabel
 from mailweir.schemas.events import Coordinates, Correction
+from mailweir.services.cli import feedback
 from mailweir.services.cli.words import word_about
 from mailweir.services.feedback.ledger import Ledger
 from mailweir.services.feedback.store import Store
+from mailweir.services.stream import Outgoing
 
 DECISION = decided(mail(1), Coordinates(topic="mail.parsed", partition=0, offset=1))
+OTHER = decided(mail(2), Coordinates(topic="mail.parsed", partition=0, offset=2))
 
 
 def test_a_word_carries_the_decisions_lineage() -> None:
@@ -51,6 +56,7 @@ def test_what_cannot_be_said_is_refused() -> None:
         (["--withdraws", "xyz"], "--withdraws has a value that cannot be"),
         ([], "nothing is said: give --head HEAD=LABEL"),
         (["--head", "category", "--person", ""], "--person has a value that cannot be"),
+        (["--head", "category", "--person", "u-1\n"], "no control or invisible characters, and no space around it"),
         (["--head", "category", "--at", "three"], "three is no PARTITION:OFFSET"),
         (["--head", "category", "--origin", "guess"], "--origin is human, rule or implicit"),
         (["--head", "category"], f"Kafka at {NOWHERE}"),
@@ -65,6 +71,27 @@ def test_wrong_options_end_with_2_and_say_why(tmp_path: Path, options: list[str]
     assert (done.code, done.out) == (2, "")
     assert message in done.err
     assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("offset", "said"),
+    [
+        (0, "mail.classified[0]@0 is no decision"),
+        (2, f"mail.classified[0]@2 is decision {OTHER.decision_id}, not {DECISION.decision_id}"),
+        (3, "mail.classified[0]@3 is not there"),
+    ],
+)
+async def test_a_place_that_is_not_the_decisions_is_said_before_anything_is_sent(offset: int, said: str) -> None:
+    """Nothing there, rubbish, another decision; the right place is taken."""
+    bus = memory_bus(1)
+    bus.write(Outgoing("mail.classified", b"x", b"rubbish"))
+    for decision in (DECISION, OTHER):
+        bus.write(on("mail.classified", decision))
+    place = Coordinates(topic="mail.classified", partition=0, offset=1)
+    await feedback._look(settings(), bus, word(DECISION, decision_source=place))
+    wrong = word(DECISION, decision_source=place.model_copy(update={"offset": offset}))
+    with pytest.raises(InputError, match=re.escape(f"--at 0:{offset}: {said}")):
+        await feedback._look(settings(), bus, wrong)
 
 
 def test_a_file_that_is_no_decision_is_named(tmp_path: Path) -> None:

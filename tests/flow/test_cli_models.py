@@ -96,6 +96,34 @@ def test_a_broken_version_does_not_hide_the_others(tmp_path: Path, tiny: Path) -
     assert str(broken) in done.err
 
 
+@pytest.mark.parametrize("pointer", ["champion.json", "shadow.json"])
+def test_a_spoilt_pointer_does_not_hide_the_versions(tmp_path: Path, tiny: Path, pointer: str) -> None:
+    """All models and versions are listed, the pointer is named on standard error, exit code 1."""
+    registry = stocked(tmp_path, tiny, "1.a", "1.b")
+    promote(registry, "1.a")
+    registry.set_shadow(ModelRef(name="email", version="1.b"), share=0.1, by="ann")
+    spoilt = registry.root / "email" / pointer
+    spoilt.write_text("{")
+    done = _models(tmp_path, "list", "--json")
+    assert (done.code, [row["version"] for row in done.rows()]) == (1, ["1.a", "1.b"])
+    assert [row["champion"] for row in done.rows()] == [pointer != "champion.json", False]
+    assert [row["shadow"] for row in done.rows()] == [None, 0.1 if pointer == "champion.json" else None]
+    assert f"{spoilt} is no pointer to a " in done.err
+    assert "Traceback" not in done.err
+    table = _models(tmp_path, "list")
+    assert (table.code, "1.a" in table.out, "1.b" in table.out) == (1, True, True)
+
+
+def test_a_version_is_shown_though_the_shadow_cannot_be_read(tmp_path: Path, tiny: Path) -> None:
+    """Shown whole, and the pointer is named, exit code 1."""
+    registry = stocked(tmp_path, tiny, "1.a")
+    promote(registry, "1.a")
+    (registry.root / "email" / "shadow.json").write_text("{")
+    done = _models(tmp_path, "show", "--json")
+    assert (done.code, done.rows()[0]["champion"], len(done.rows()[0]["history"])) == (1, True, 1)
+    assert "shadow.json is no pointer to a shadow" in done.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -28,6 +28,18 @@ def test_withdrawing_without_a_broker_changes_nothing(tmp_path: Path) -> None:
     assert NOWHERE in done.err
 
 
+def test_what_is_waited_for_is_said_at_once(tmp_path: Path) -> None:
+    """Withdrawn and in no shard yet, with nobody to make one: one line on standard error, and on standard output JSON alone."""
+    keep(tmp_path, words())
+    take_back(tmp_path, 10, closed=False)
+    command = ("feedback", "withdraw", "--person", PERSON, "--json")
+    done = mailweir(*command, "--wait", 0.2, kafka_bootstrap=NOWHERE, ledger=str(tmp_path))
+    assert (done.code, [row["rebuild"]["state"] for row in done.rows()]) == (1, ["waiting"])
+    said = "waiting up to 0.2 s until the feedback agent has kept the withdrawals of 2 words"
+    assert said in done.err
+    assert said not in mailweir(*command, "--wait", 0, kafka_bootstrap=NOWHERE, ledger=str(tmp_path)).err
+
+
 def test_a_receipt_for_people_names_shards_bundles_and_hashes(tmp_path: Path, tiny: Path) -> None:
     """A withdrawal of what no champion learned from needs no broker; with one that did a rebuild is due."""
     keep(tmp_path, words())

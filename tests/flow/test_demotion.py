@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 from bundles import promote, stocked
-from factories import memory_bus, settings, until
+from factories import hosted, memory_bus, settings, until
 from shards import file_shard, record, said, shard
 
 from mailweir.models.registry import Registry
@@ -20,7 +20,7 @@ from mailweir.services.app import Host
 from mailweir.services.memory import MemoryBus
 from mailweir.services.retrain.agent import register
 from mailweir.services.retrain.counts import Said, ShardCounts, Tally
-from mailweir.services.retrain.shards import count_shard
+from mailweir.services.retrain.shards import counter_of
 from mailweir.services.telemetry import configure_logging
 
 
@@ -35,13 +35,10 @@ async def watched(bus: MemoryBus, registry: Registry, **changes: Any) -> AsyncIt
     """A worker with the retrain agent, and four shards."""
     host = Host(settings(registry=registry.root, retrain_look_seconds=0.05, **changes), bus)
     register(host, count)
-    await host.start()
-    try:
+    async with hosted(host):
         for number in range(1, 5):
             bus.write(record(shard(number)))
         yield host
-    finally:
-        await host.stop()
 
 
 def champion(registry: Registry) -> str:
@@ -163,7 +160,7 @@ async def test_a_registry_that_goes_away_is_waited_for(tmp_path: Path, tiny: Pat
 
 def test_a_shard_tells_versions_minutes_and_people(tmp_path: Path) -> None:
     """Read from its file: ten words of seven people about one version, three of them against it."""
-    found = count_shard(file_shard(tmp_path, 1, people=10, wrong=3))
+    found = counter_of(str(tmp_path))(file_shard(tmp_path, 1, people=10, wrong=3))
     [(version, minute)] = {(name, at.replace(minute=0)) for name, at in found.versions}
     assert version == "1"
     assert (minute.second, minute.microsecond) == (0, 0)

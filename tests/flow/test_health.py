@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from urllib.error import HTTPError, URLError
 
 import pytest
-from factories import add_stage, memory_bus, parsed, raw, running, settings, until
+from factories import add_stage, hosted, memory_bus, parsed, raw, running, settings, until
 from prometheus_client.parser import text_string_to_metric_families
 
 from mailweir.schemas.errors import MalformedJson, RecordError, SettingsError
@@ -124,14 +124,11 @@ async def test_a_part_that_is_not_warm_keeps_the_worker_unready() -> None:
     host = Host(settings(), memory_bus())
     host.parts.append(model)
     add_stage(host, _handle)
-    await host.start()
-    try:
+    async with hosted(host):
         await until(lambda: host.stream.readers[0].progress.assigned)
         cold = (await _get(host, "/ready"))[0]
         model.warm = True
         warm = (await _get(host, "/ready"))[0]
-    finally:
-        await host.stop()
     assert (cold, warm) == (503, 200)
 
 

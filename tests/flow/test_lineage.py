@@ -7,7 +7,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from factories import memory_bus, settings, until
+from factories import hosted, memory_bus, settings, until
 
 from mailweir.models.runtime import POLICY_VERSION, Bundle
 from mailweir.models.text import compose
@@ -30,11 +30,8 @@ async def _through(bus: MemoryBus, bundle: Path, done: int) -> Host:
     host = Host(settings(bundle=bundle), bus)
     register_ingest(host)
     register_classify(host)
-    await host.start()
-    try:
+    async with hosted(host):
         await until(lambda: len(bus.records("mail.classified")) + len(bus.records("mail.dead")) >= done, 30)
-    finally:
-        await host.stop()
     return host
 
 
@@ -92,10 +89,7 @@ async def test_long_mails_share_a_batch_because_what_is_cut_costs_nothing(tiny: 
         bus.write(Outgoing("mail.parsed", email.email_id.encode(), email.encode()))
     host = Host(settings(bundle=tiny, batch_tokens=1_000, batch_mails=2, batch_wait_ms=5_000), bus)
     register_classify(host)
-    await host.start()
-    try:
+    async with hosted(host):
         await until(lambda: len(bus.records("mail.classified")) == 2, 30)
-    finally:
-        await host.stop()
     value = host.metrics.registry.get_sample_value
     assert value("mailweir_batch_mails_count", {"stage": "classify"}) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from mailweir.models.registry import Registry
 from mailweir.schemas.errors import BundleError, ChampionChanged, DependencyError, RegistryError
 from mailweir.schemas.events import Coordinates, Decision, ModelRef, NextAction
 from mailweir.schemas.headers import header
+from mailweir.services.classify.again import reclassify
 from mailweir.services.classify.again.demotion import demotion_of
 from mailweir.services.classify.again.reclassify import Repair, Report
 from mailweir.services.classify.rules import parse_rules
@@ -136,6 +138,52 @@ async def test_workers_that_lag_behind_the_pointer_are_waited_for(log: Log) -> N
     report = await repair(log, meanwhile)
     assert (report.found, report.redecided, report.still_deciding) == (16, 16, False)
     assert set(latest(log).values()) == {"1.a"}
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], object]]:
+    """What happens before each look at the log, one after the other; a look for which nothing stands here is too many."""
+    steps: list[Callable[[], object]] = []
+    look = Repair._look
+
+    async def looked(self: Repair) -> Any:
+        steps.pop(0)()
+        return await look(self)
+
+    monkeypatch.setattr(Repair, "_look", looked)
+    return steps
+
+
+async def test_a_log_without_anything_to_repair_is_looked_at_again_until_workers_have_followed(
+    log: Log, looks: list[Callable[[], object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first look finds nothing, the next two what a slow worker still decided; only an empty one after their time is the last."""
+    demote(log.registry)
+    now = [log.registry.history("email")[-1].at]
+    monkeypatch.setattr(reclassify, "utc_now", lambda: now[0])
+    over = timedelta(milliseconds=3 * 50)
+    looks += [
+        lambda: None,
+        lambda: (now.append(now.pop() + over), log.decide("1.b", 30)),
+        lambda: log.decide("1.b", 31),
+        lambda: None,
+    ]
+    assert await repair(log) == Report(found=2, redecided=2)
+    assert looks == []
+
+
+async def test_a_worker_that_never_follows_is_told_and_not_waited_for(
+    log: Log, looks: list[Callable[[], object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thirty polls after the demotion it still decides: what was found is repaired, and the report says so."""
+    demote(log.registry)
+    now = [log.registry.history("email")[-1].at]
+    monkeypatch.setattr(reclassify, "utc_now", lambda: now[0])
+    looks += [
+        lambda: log.decide("1.b", 1),
+        lambda: (now.append(now.pop() + timedelta(milliseconds=30 * 50)), log.decide("1.b", 2)),
+    ]
+    assert await repair(log) == Report(found=2, redecided=2, still_deciding=True)
 
 
 async def test_another_champion_in_the_middle_ends_it(log: Log) -> None:

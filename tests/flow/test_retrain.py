@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -12,10 +11,10 @@ from typing import Any
 
 import pytest
 from bundles import promote, stocked
-from factories import memory_bus, settings, until
+from factories import hosted, memory_bus, settings, until
 from shards import count_figures, file_shard, record, rows, shard
 
-from mailweir.schemas.errors import BundleError, DependencyError, InputError
+from mailweir.schemas.errors import BundleError, DependencyError
 from mailweir.schemas.events import DeadLetter, RetrainFinished, RetrainRequested, ShardClosed, TaxonomyRef
 from mailweir.schemas.headers import header
 from mailweir.services.app import Host
@@ -23,7 +22,7 @@ from mailweir.services.memory import MemoryBus
 from mailweir.services.retrain.agent import register
 from mailweir.services.retrain.counts import CountShard, Tally
 from mailweir.services.retrain.request import configured_champion
-from mailweir.services.retrain.shards import count_rows, count_shard
+from mailweir.services.retrain.shards import count_rows, counter_of
 from mailweir.services.stream import Outgoing
 
 EAGER = {"retrain_min_labels": 25, "retrain_min_interval_hours": 0, "retrain_look_seconds": 0.05}
@@ -34,11 +33,8 @@ async def trigger(bus: MemoryBus, count: CountShard = count_figures, **changes: 
     """A worker with the retrain agent."""
     host = Host(settings(**EAGER | changes), bus)
     register(host, count)
-    await host.start()
-    try:
+    async with hosted(host):
         yield host
-    finally:
-        await host.stop()
 
 
 def requests(bus: MemoryBus) -> list[RetrainRequested]:
@@ -206,29 +202,23 @@ async def test_what_is_no_shard_is_rejected_and_what_is_no_run_is_passed_over() 
     assert len(requests(bus)[0].shards) == 3
 
 
-def test_a_file_that_is_gone_or_another_is_told_apart_from_a_store_that_is_away(tmp_path: Path) -> None:
-    """Gone, changed, no file and no address are final: one such event must not hold up all runs. A store that is away is tried again."""
-    file = tmp_path / "a.parquet"
-    closed = shard(1).model_copy(update={"uri": file.as_uri()})
-    with pytest.raises(InputError, match="is gone"):
-        count_shard(closed)
-    file.write_bytes(b"other")
-    with pytest.raises(InputError, match="hash differs"):
-        count_shard(closed)
-    same = closed.model_copy(update={"sha256": hashlib.sha256(b"other").hexdigest()})
-    with pytest.raises(InputError, match="Parquet"):
-        count_shard(same)
-    with pytest.raises(InputError, match="is no file"):
-        count_shard(closed.model_copy(update={"uri": tmp_path.as_uri()}))
-    with pytest.raises(InputError, match="names no store"):
-        count_shard(closed.model_copy(update={"uri": "nosuchstore://x"}))
-    with pytest.raises(DependencyError):
-        count_shard(closed.model_copy(update={"uri": "http://127.0.0.1:1/x"}))
+async def test_a_shard_that_points_elsewhere_is_counted_as_unreadable_and_the_loop_goes_on(tmp_path: Path) -> None:
+    """The others call for a run, which does not name it."""
+    bus = memory_bus(1)
+    (tmp_path / "ledger").mkdir()
+    foreign = file_shard(tmp_path, 1, people=10)
+    own = file_shard(tmp_path / "ledger", 2, people=10)
+    async with trigger(bus, counter_of(str(tmp_path / "ledger")), retrain_min_labels=10) as host:
+        bus.write(record(foreign))
+        bus.write(record(own))
+        await until(lambda: len(requests(bus)) == 1)
+    assert [one.shard_id for one in requests(bus)[0].shards] == [own.shard_id]
+    assert host.metrics.registry.get_sample_value("mailweir_retrain_unreadable_shards") == 1
 
 
 def test_a_shard_in_figures(tmp_path: Path) -> None:
     """Ten people, three of whom say another intent: verdicts, what the model expected, and the labels that are right."""
-    found = count_shard(file_shard(tmp_path, 1, people=10, wrong=3))
+    found = counter_of(str(tmp_path))(file_shard(tmp_path, 1, people=10, wrong=3))
     assert (found.human, found.heads, found.expected) == (10, Tally(7, 3), 7.5)
     assert found.labels == {"intent/information": Tally(7, 0), "intent/complaint": Tally(0, 3)}
     assert found.first_at is not None

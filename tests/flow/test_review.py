@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from asked import place, question, unsure
-from factories import memory_bus, settings, until
+from factories import hosted, memory_bus, settings, until
 from loop import decided, mail, on, word
 
 from mailweir.schemas.errors import DependencyError
 from mailweir.schemas.events import DeadLetter, Decision, ReviewAsked, utc_now
 from mailweir.schemas.headers import header
 from mailweir.services.app import Host
-from mailweir.services.memory import MemoryBus, _MemoryJournal
+from mailweir.services.memory import MemoryBus, _MemoryJournal, _MemorySink
 from mailweir.services.review.agent import register
 from mailweir.services.stream import Outgoing, Record
 
@@ -28,11 +28,8 @@ async def asker(bus: MemoryBus, **changes: Any) -> AsyncIterator[Host]:
     """A worker with the review agent."""
     host = Host(settings(**PLENTY | changes), bus)
     register(host)
-    await host.start()
-    try:
+    async with hosted(host):
         yield host
-    finally:
-        await host.stop()
 
 
 def text_of(number: int) -> str:
@@ -81,6 +78,28 @@ async def test_the_unsure_are_asked_about_and_the_sure_are_not() -> None:
     assert record.key == doubtful.email_id.encode()
     assert header(record.headers, "ce_id") == f"{doubtful.decision_id}:asked"
     assert certain.decision_id not in {one.decision_id for one in asked(bus)}
+
+
+async def test_a_question_counts_once_it_is_on_the_topic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it cannot be written nobody was asked; then it counts once, however often it was tried."""
+    bus, away, tries = memory_bus(1), True, 0
+    send = _MemorySink.send
+
+    async def later(sink: _MemorySink, records: Sequence[Outgoing]) -> None:
+        nonlocal tries
+        tries += 1
+        if away:
+            raise DependencyError("the broker is away")
+        await send(sink, records)
+
+    monkeypatch.setattr(_MemorySink, "send", later)
+    put(bus, 1, 0.05)
+    async with asker(bus, review_random_share=0, retry_backoff_max_ms=100) as host:
+        await until(lambda: tries >= 3)
+        assert sample(host, "mailweir_review_asked_total", why="uncertain") == 0
+        away = False
+        await until(lambda: done(host) == 1)
+        assert sample(host, "mailweir_review_asked_total", why="uncertain") == 1
 
 
 async def test_a_decision_that_comes_again_is_asked_about_once() -> None:

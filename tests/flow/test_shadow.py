@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -11,7 +12,7 @@ from typing import Any
 import orjson
 import pytest
 from bundles import promote, stocked
-from factories import memory_bus, settings, until
+from factories import hosted, memory_bus, settings, until
 
 from mailweir.models.registry import Registry
 from mailweir.models.runtime import Bundle
@@ -32,11 +33,8 @@ async def worker(bus: MemoryBus, registry: Registry, **changes: Any) -> AsyncIte
     """A classify worker on this registry."""
     host = Host(settings(registry=registry.root, registry_poll_ms=50, **changes), bus)
     register(host)
-    await host.start()
-    try:
+    async with hosted(host):
         yield host
-    finally:
-        await host.stop()
 
 
 def shadowed(root: Path, tiny: Path, share: float = 1.0) -> Registry:
@@ -143,6 +141,43 @@ async def test_while_the_champion_has_mail_the_shadow_waits_and_what_is_too_much
         go_on.set()
         await until(lambda: len(bus.records("mail.classified.shadow")) == 100 - dropped, 30)
     assert {one.model.version for one in on(bus, "mail.classified")} == {CHAMPION}
+
+
+async def test_the_shadow_begins_no_mail_while_the_champion_has_one(
+    tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One waits for it when the champion takes its next: it is scored when that one is decided, not beside it."""
+    bus, registry = memory_bus(1), shadowed(tmp_path, tiny)
+    hold, in_hand, go_on, first, go_shadow = (threading.Event() for _ in range(5))
+    beside: list[bool] = []  # per mail of the shadow, whether the champion had one
+    classify = Bundle.classify
+
+    def scored(bundle: Bundle, inputs: Any, **options: Any) -> Any:
+        if threading.current_thread().name.startswith("shadow"):
+            beside.append(in_hand.is_set())
+            first.set()
+            go_shadow.wait(30)
+        elif hold.is_set():
+            in_hand.set()
+            go_on.wait(30)
+            in_hand.clear()
+        return classify(bundle, inputs, **options)
+
+    async with worker(bus, registry) as host:
+        await until(scores(host))
+        monkeypatch.setattr(Bundle, "classify", scored)
+        write(bus, 0, 2)
+        await until(lambda: decided(bus, 2)() and first.is_set(), 30)
+        hold.set()
+        write(bus, 2, 1)
+        await until(in_hand.is_set, 30)
+        go_shadow.set()
+        await until(lambda: len(bus.records("mail.classified.shadow")) == 1, 30)
+        await asyncio.sleep(0.3)  # for one that would not wait
+        hold.clear()
+        go_on.set()
+        await until(lambda: len(bus.records("mail.classified.shadow")) == 3, 30)
+    assert beside == [False] * 3
 
 
 async def test_a_shadow_that_fails_is_counted_and_costs_no_mail(

@@ -7,13 +7,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
 import pytest
 from bundles import promote, version_of
-from factories import memory_bus
 from lessons import (
     asked,
     category_only,
@@ -21,71 +20,31 @@ from lessons import (
     lenient,
     no_page,
     run_once,
-    run_settings,
     said,
-    serving,
     shard_of,
-    small_corpus,
 )
 from pydantic import TypeAdapter
-from shards import record
+from trained import HOLDOUT, WORDS, Place, place
 
 from mailweir.models.feedback import LearnedFrom
-from mailweir.models.registry import Registry, make_keys, read_private, read_public, verify_bundle
+from mailweir.models.registry import make_keys, read_private, read_public, verify_bundle
 from mailweir.models.runtime.integrity import read_manifest
 from mailweir.models.training.again import Sources
-from mailweir.models.training.corpus import TEST_AUTHORS
 from mailweir.models.training.gate import page
 from mailweir.schemas.errors import DependencyError, InputError
 from mailweir.schemas.events import (
     Coordinates,
-    ModelPromoted,
     ModelRef,
-    RetrainFinished,
-    RetrainRequested,
     ShardClosed,
     utc_now,
 )
-from mailweir.schemas.headers import header
 from mailweir.services.feedback.holdings import withdrawals
 from mailweir.services.feedback.join import withdrawal
-from mailweir.services.memory import MemoryBus
-from mailweir.services.settings import Settings
 from mailweir.services.trainer.job import run_job
 from mailweir.services.trainer.progress import Progress
 from mailweir.services.trainer.rebuild import rebuild
 
-WORDS = 160
-HOLDOUT = 100
 CHILD = Path(__file__).parents[1] / "killed_trainer.py"
-
-
-@dataclass
-class Place:
-    """A champion, a request with its shards on a bus, and where runs work."""
-
-    settings: Settings
-    registry: Registry
-    champion: ModelRef
-    request: RetrainRequested
-    shards: tuple[ShardClosed, ...]
-    bus: MemoryBus
-
-    @property
-    def folder(self) -> Path:
-        """Of the run."""
-        return self.settings.trainer_dir / self.request.run_id
-
-    def ends(self) -> list[RetrainFinished]:
-        """What was told."""
-        found = [
-            one for one in self.bus.records("mail.retrain") if "finished" in (header(one.headers, "ce_type") or "")
-        ]
-        return [RetrainFinished.decode(one.value) for one in found]
-
-    def promoted(self) -> list[ModelPromoted]:
-        """What was told to workers."""
-        return [ModelPromoted.decode(one.value) for one in self.bus.records("mail.models")]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -94,34 +53,6 @@ def _without_pictures() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(page, "write_page", no_page)
         yield
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Nobody changes it."""
-    return small_corpus(tmp_path_factory.mktemp("small") / "corpus")
-
-
-def place(root: Path, tiny: Path, corpus: Path, rows: int = WORDS) -> Place:
-    """One in `root`, with two shards of people's words about categories; the gate asks a hundred mails."""
-    root.mkdir(exist_ok=True)
-    registry = serving(root, tiny)
-    words = [category_only(said(number)) for number in range(rows)]
-    shards = (shard_of(root, words[: rows // 2]), shard_of(root, words[rows // 2 :]))
-    holdout = root / "holdout.jsonl"
-    held = [
-        line for name in sorted(TEST_AUTHORS) if (corpus / f"{name}.jsonl").exists() for line in _lines(corpus, name)
-    ]
-    holdout.write_bytes(b"\n".join(held[:HOLDOUT]) + b"\n")
-    request, bus = asked(champion_of(registry), *shards), memory_bus(1)
-    for event in (*shards, request):
-        bus.write(record(event))
-    known = run_settings(root, registry, trainer_corpus=corpus, trainer_holdout=holdout)
-    return Place(known, registry, champion_of(registry), request, shards, bus)
-
-
-def _lines(corpus: Path, name: str) -> list[bytes]:
-    return (corpus / f"{name}.jsonl").read_bytes().splitlines()
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +125,7 @@ def test_the_folder_tells_what_was_admitted_and_judged_and_holds_no_mail(done: P
 
 def test_it_is_made_again_from_its_manifest_alone(done: Place, corpus: Path, tmp_path: Path) -> None:
     """Every figure is the same, and the version, which follows from the files; a changed shard is said."""
-    again = rebuild(done.folder / "candidate", tmp_path / "again", Sources(corpus))
+    again = rebuild(done.folder / "candidate", tmp_path / "again", Sources(corpus), done.settings.ledger)
     assert again.same
     assert again.figures > 100
     assert again.other_code == ()
@@ -223,58 +154,6 @@ def test_kills_change_nothing(done: Place, tiny: Path, corpus: Path, tmp_path: P
     assert end.metrics == undisturbed.metrics
     assert len(killed.registry.history("email")) == 2
     assert len(killed.promoted()) == 1
-
-
-def test_a_changed_shard_ends_the_run_as_failed(tiny: Path, corpus: Path, tmp_path: Path) -> None:
-    """It says which file; the champion stays, and the next run is free to begin."""
-    found = place(tmp_path, tiny, corpus, rows=4)
-    path = Path(found.shards[1].uri.removeprefix("file://"))
-    path.write_bytes(path.read_bytes() + b" ")
-    run_job(found.settings, lambda: found.bus, None)
-    [end] = found.ends()
-    assert (end.outcome, end.candidate) == ("failed", None)
-    assert "its hash differs" in end.reasons[0]
-    assert path.name in end.reasons[0]
-    assert champion_of(found.registry) == found.champion
-
-
-def test_a_shard_that_is_gone_or_was_never_announced_ends_the_run_as_failed(
-    tiny: Path, corpus: Path, tmp_path: Path
-) -> None:
-    """Without Kafka as well: the end is what would be told."""
-    found = place(tmp_path, tiny, corpus, rows=4)
-    end = run_once(found.settings, found.request, found.shards[:1])
-    assert "not on the topic of shards" in end.reasons[0]
-    other = found.request.model_copy(update={"run_id": "1" * 64})
-    Path(found.shards[0].uri.removeprefix("file://")).unlink()
-    assert "is gone" in run_once(found.settings, other, found.shards).reasons[0]
-    assert run_once(found.settings, found.request, found.shards) == end
-
-
-def test_where_nothing_is_admitted_nothing_is_trained(tiny: Path, corpus: Path, tmp_path: Path) -> None:
-    """Two people contradict each other about every mail: refused, with where to look."""
-    found = place(tmp_path, tiny, corpus, rows=2)
-    rows = [category_only(said(0)), category_only(said(0, person="q", offset=9, feedback_id="a" * 64))]
-    label = rows[1].corrected.heads["category"].model_copy(update={"label": "spam"})
-    rows[1] = rows[1].model_copy(
-        update={"corrected": rows[1].corrected.model_copy(update={"heads": {"category": label}})}
-    )
-    shard = shard_of(tmp_path, rows)
-    end = run_once(found.settings, asked(found.champion, shard), (shard,))
-    assert end.outcome == "refused"
-    assert "admission refused all (2 labels)" in end.reasons[0]
-
-
-def test_another_corpus_than_the_run_began_with_is_refused(tiny: Path, corpus: Path, tmp_path: Path) -> None:
-    """Nothing is decided: it can be put back."""
-    found = place(tmp_path, tiny, corpus, rows=4)
-    first = found.folder
-    first.mkdir(parents=True)
-    plan = {"run_id": found.request.run_id, "champion": found.champion.model_dump(), "corpus_sha256": "0", "code": "x"}
-    (first / "plan.json").write_bytes(orjson.dumps(plan))
-    with pytest.raises(InputError, match="the corpus is not the one that the run began with"):
-        run_once(found.settings, found.request, found.shards)
-    assert not (first / "end.json").exists()
 
 
 def resumed(root: Path, done: Place, tiny: Path, corpus: Path) -> Place:

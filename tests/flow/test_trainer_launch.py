@@ -2,106 +2,22 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from factories import memory_bus, settings, until
-from shards import EMAIL, record
+from factories import memory_bus, until
+from launched import UNTIL_GO, alive, end_of, ends, go, launcher, pid, request, starts, there, value
+from shards import record
 
-from mailweir.schemas.events import DeadLetter, ModelRef, RetrainFinished, RetrainRequested
-from mailweir.schemas.headers import header
-from mailweir.schemas.ids import digest
-from mailweir.services.app import Host
-from mailweir.services.memory import MemoryBus
+from mailweir.schemas.events import DeadLetter
 from mailweir.services.stream import Outgoing
-from mailweir.services.trainer.agent import register
 from mailweir.services.trainer.child import Child
-
-LOG = 'echo "$1" >> starts; '  # each start leaves the id that it was given
-UNTIL_GO = "while [ ! -e go ]; do sleep 0.02; done; "
-
-
-@asynccontextmanager
-async def launcher(bus: MemoryBus, script: str, **changes: Any) -> AsyncIterator[Host]:
-    """A worker with the trainer agent, whose command is this script."""
-    quick = {"retrain_look_seconds": 0.05, "trainer_grace_seconds": 0.2}
-    host = Host(settings(**quick | changes), bus)
-    register(host, ("sh", "-c", LOG + script, "trainer"), look_s=0.02)
-    await host.start()
-    try:
-        yield host
-    finally:
-        await host.stop()
 
 
 @pytest.fixture(autouse=True)
 def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Scripts leave their traces in a folder of the test."""
     monkeypatch.chdir(tmp_path)
-
-
-def request(number: int, minutes_ago: float = 1.0) -> RetrainRequested:
-    """A run that was asked for."""
-    return RetrainRequested(
-        run_id=digest("run", str(number)),
-        shards=(),
-        champion=ModelRef(name="email", version="1.a"),
-        taxonomy=EMAIL,
-        cause="enough was said",
-        requested_by="policy",
-        requested_at=datetime.now(UTC) - timedelta(minutes=minutes_ago),
-    )
-
-
-def end_of(asked: RetrainRequested, outcome: str = "promoted") -> Outgoing:
-    """How it ended, as the trainer tells it."""
-    values = {"run_id": asked.run_id, "outcome": outcome, "finished_at": datetime.now(UTC)}
-    return record(RetrainFinished.model_validate(values))
-
-
-def starts() -> list[str]:
-    """Ids of the runs that were started, in order."""
-    return Path("starts").read_text().split() if Path("starts").exists() else []
-
-
-def go() -> None:
-    """Let scripts that wait end."""
-    Path("go").touch()
-
-
-def there(name: str) -> bool:
-    """Whether a script left this."""
-    return Path(name).exists()
-
-
-def pid() -> int:
-    """Of the script, once it has said so; else 0."""
-    return int(Path("pid").read_text() or 0) if there("pid") else 0
-
-
-def ends(bus: MemoryBus) -> list[RetrainFinished]:
-    """What was told."""
-    found = [one for one in bus.records("mail.retrain") if "finished" in (header(one.headers, "ce_type") or "")]
-    return [RetrainFinished.decode(one.value) for one in found]
-
-
-def value(host: Host, metric: str, **labels: str) -> float:
-    """Of a metric."""
-    return host.metrics.registry.get_sample_value(metric, labels) or 0.0
-
-
-def alive(pid: int) -> bool:
-    """Whether there is such a process."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 async def test_the_open_run_is_carried_out_once_and_holds_no_partition() -> None:
@@ -150,7 +66,7 @@ async def test_a_crash_is_tried_once_more_and_then_told_with_its_last_error() ->
         await until(lambda: value(host, "mailweir_trainer_runs_total", outcome="failed") == 1)
         assert value(host, "mailweir_trainer_restarts_total") == 1
     [end] = ends(bus)
-    assert (end.run_id, end.outcome, end.candidate) == (asked.run_id, "failed", None)
+    assert (end.run_id, end.outcome, end.candidate, end.setup_failed) == (asked.run_id, "failed", None, False)
     assert "ended with exit code 1: the disk is full" in end.reasons[0]
     assert f"mailweir retrain run {asked.run_id[:12]}" in end.reasons[0]
     assert starts() == [asked.run_id] * 2
@@ -185,6 +101,7 @@ async def test_what_is_set_up_wrongly_is_told_at_once() -> None:
     async with launcher(bus, "echo 'mailweir: no registry' >&2; exit 2"):
         await until(lambda: len(ends(bus)) == 1)
     assert "no registry" in ends(bus)[0].reasons[0]
+    assert ends(bus)[0].setup_failed
     assert len(starts()) == 1
 
 

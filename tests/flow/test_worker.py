@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 import pytest
-from factories import memory_bus, settings, until
+from factories import hosted, memory_bus, settings, until
 
 from mailweir.models.runtime import Bundle
 from mailweir.schemas.events import Decision
@@ -43,11 +43,8 @@ async def _worker(bus: MemoryBus, bundle: Path, **changes: Any) -> AsyncIterator
     host = Host(settings(bundle=bundle, **changes), bus)
     register_ingest(host)
     register_classify(host)
-    await host.start()
-    try:
+    async with hosted(host):
         yield host
-    finally:
-        await host.stop()
 
 
 def _write(bus: MemoryBus, *mails: bytes) -> None:

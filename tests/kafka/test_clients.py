@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from factories import add_stage, parse_all, raw, settings, until
+from factories import add_stage, hosted, parse_all, raw, settings, until
 from fleet import read_all
 
 from mailweir.schemas.errors import WriteRefused
@@ -140,11 +140,8 @@ async def running_with(known: Settings) -> AsyncIterator[Host]:
     """A worker of one stage under these settings."""
     host = Host(known, KafkaBus(known))
     add_stage(host, parse_all)
-    await host.start()
-    try:
+    async with hosted(host):
         yield host
-    finally:
-        await host.stop()
 
 
 async def test_a_commit_from_a_generation_that_is_over_is_refused(cluster: Cluster) -> None:

@@ -157,7 +157,7 @@ async def test_what_people_say_demotes_a_champion_and_two_workers_follow(
     promote(registry, "1.a")
     promote(registry, "1.b")
     known, where = await _own_topics(kafka, registry)
-    with _fleet(tmp_path, where | {"retrain_look_seconds": "0.5"}) as fleet:
+    with _fleet(tmp_path, where | {"retrain_look_seconds": "0.5", "ledger": str(tmp_path)}) as fleet:
         workers = [fleet.add("classify"), fleet.add("classify")]
         for worker in [*workers, fleet.add("retrain")]:
             worker.start()

@@ -53,6 +53,7 @@ async def test_killed_between_shards_it_asks_exactly_once(tmp_path: Path, broker
         "MAILWEIR_KAFKA_BOOTSTRAP": broker.bootstrap,
         "MAILWEIR_SESSION_TIMEOUT_MS": "3000",
         "MAILWEIR_INSTANCE": "one",
+        "MAILWEIR_LEDGER": str(tmp_path),
         "MAILWEIR_RETRAIN_MIN_LABELS": "60",
         "MAILWEIR_RETRAIN_MIN_INTERVAL_HOURS": "0",
         "MAILWEIR_RETRAIN_LOOK_SECONDS": "0.5",
@@ -95,7 +96,7 @@ async def test_the_command_asks_and_shows(tmp_path: Path, broker: KafkaCluster) 
     """No shard: it says what is missing. One: a run. Again: that run goes on. The status tells all of it."""
     known = settings(kafka_bootstrap=broker.bootstrap)
     await apply(known)
-    where = {"KAFKA_BOOTSTRAP": broker.bootstrap}
+    where = {"KAFKA_BOOTSTRAP": broker.bootstrap, "LEDGER": str(tmp_path)}
     none = mailweir("retrain", "now", "--why", "new products", **where)
     assert none.code == 1
     assert "there is no shard to learn from" in none.err

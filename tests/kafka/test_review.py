@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from asked import unsure
 from command import COMMAND
-from factories import settings, until
+from factories import hosted, settings, until
 from fleet import Fleet, read_all
 from loop import mail, on
 from typer.testing import CliRunner
@@ -137,12 +137,9 @@ async def test_from_a_decision_to_a_persons_word(kafka: KafkaCluster, tmp_path: 
     await _write(known, range(MAILS // 2, MAILS))
     host = Host(known, KafkaBus(known))
     register(host)
-    await host.start()
-    try:
+    async with hosted(host):
         await until(lambda: sum(one.progress.behind for one in host.stream.readers) == 0 and host.health.ready(), 30)
         asked = await _questions(known, MAILS)
-    finally:
-        await host.stop()
     assert len({one.decision_id for one in asked}) == len(asked) == MAILS
 
     shown = await asyncio.to_thread(command, environment, "next", "--json", "--count", "2")

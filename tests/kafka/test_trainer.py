@@ -41,6 +41,7 @@ async def test_killed_and_started_again_it_tells_one_end(tmp_path: Path, broker:
     where = {
         "kafka_bootstrap": broker.bootstrap,
         "registry": str(registry.root),
+        "ledger": str(tmp_path),
         "trainer_dir": str(tmp_path / "runs"),
         "trainer_corpus": str(corpus),
         "trainer_holdout": str(holdout),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from command import mailweir, running
-from factories import settings, until
+from factories import hosted, settings, until
 from fleet import read_all
 from loop import decided, mail, on, word
 from unlearning import add, learned
@@ -36,11 +36,8 @@ async def agent(known: Settings) -> AsyncIterator[Host]:
     """A worker with the feedback agent."""
     host = Host(known, KafkaBus(known))
     register(host)
-    await host.start()
-    try:
+    async with hosted(host):
         yield host
-    finally:
-        await host.stop()
 
 
 async def _six_words(known: Settings) -> None:

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
+import orjson
 import pytest
-from loop import decided, mail, word
+from loop import NOON, decided, mail, word
 
 from mailweir.schemas.errors import InvalidEvent, OtherTaxonomy, RecordError, UnknownDecision
-from mailweir.schemas.events import Coordinates, Correction, Entity, EntityMark, Language, ModelRef, TaxonomyRef
+from mailweir.schemas.events import (
+    Coordinates,
+    Correction,
+    Entity,
+    EntityMark,
+    Feedback,
+    Language,
+    ModelRef,
+    TaxonomyRef,
+)
 from mailweir.services.feedback.desks import desks_of, places
-from mailweir.services.feedback.join import check, joined, withdrawal
+from mailweir.services.feedback.join import check, check_time, joined, withdrawal
 from mailweir.services.feedback.marks import moved
 from mailweir.services.feedback.redact import KINDS, redact
 from mailweir.services.feedback.redaction import UNREDACTED, Redaction
@@ -161,3 +172,26 @@ def test_a_mere_withdrawal_has_neither_text_nor_decision() -> None:
     assert not word(DECISION, heads={}, next_actions=()).says_nothing
     made = withdrawal(back, PLACE)
     assert (made.body, made.subject, made.corrected.empty, made.withdraws) == ("", "", True, "a" * 64)
+
+
+def test_a_word_from_a_time_to_come_is_refused() -> None:
+    """It would be the last word for years; a clock that is ten minutes fast is a clock, and an old word is one that came late."""
+    check_time(word(DECISION), NOON - timedelta(minutes=10))
+    check_time(word(DECISION), NOON + timedelta(days=80))
+    with pytest.raises(InvalidEvent, match="given_at: 11 minutes ahead of the record's own time, at most 10 are taken"):
+        check_time(word(DECISION), NOON - timedelta(minutes=11))
+
+
+def test_an_id_of_a_person_is_what_one_can_see() -> None:
+    """Of 1 to 256 characters, in whatever script; nothing empty, invisible, or with a space around it; also of who speaks for another."""
+    for person in ("u-17", "ayşe.öztürk", "0", "a b", "x" * 256):
+        assert word(DECISION, person).person == person
+    said = orjson.loads(word(DECISION).encode())
+    for person in ("", " ", "u-1 ", "\tu-1", "u\n1", "u\x001", "u\u200b1", "\u202eu1", "\ufeffu1", "x" * 257):
+        with pytest.raises(InvalidEvent, match=r"person: .+") as found:
+            Feedback.from_json(said | {"person": person})
+        assert "\n" not in found.value.message
+    back = said | {"heads": {}, "withdraws": "f" * 64}
+    assert Feedback.from_json(back | {"given_by": "operator"}).given_by == "operator"
+    with pytest.raises(InvalidEvent, match="given_by: "):
+        Feedback.from_json(back | {"given_by": "\x7f"})

@@ -3,97 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import orjson
 import pytest
-from numpy.typing import NDArray
+from judged import LABELS, ROWS, champion, examples, manifest, rules, sitting, tables
 from typer.testing import CliRunner
 
-from mailweir.models.evaluation import Answer, Example
-from mailweir.models.runtime import Scores, shipped_bundle
-from mailweir.models.runtime.integrity import read_manifest
-from mailweir.models.text.model_input import ModelInput
-from mailweir.models.training.gate import Limits, Neighbours, Sitting, Verdict, judge
-from mailweir.models.training.gate.neighbours import neighbours
+from mailweir.models.evaluation import Example
+from mailweir.models.runtime import shipped_bundle
+from mailweir.models.training.gate import Limits, Verdict, judge
 from mailweir.models.training.gate.page import write_page
 from mailweir.models.training.gate.rows import unseen
 from mailweir.models.training.gate.run import Judged
 from mailweir.schemas.errors import InputError
-from mailweir.schemas.events import ModelRef
-from mailweir.schemas.manifest import BundleFile, HeadSpec, Manifest
+from mailweir.schemas.manifest import HeadSpec
 from mailweir.services.cli.app import app
-
-LABELS = ("work", "finance", "spam", "other")
-ACTIONS = ("send_quote", "open_ticket")
-ROWS = 320
-STEADY = Neighbours(64, 0, 2e-7)
-LOSSY = {"agreement": 0.9, "macro_f1": {"fp32": 0.9, "int8": 0.87}}
-Table = NDArray[np.float64]
-
-
-def manifest(version: str = "new", size: int = 1000, **changes: object) -> Manifest:
-    """A quantized bundle with two heads."""
-    parity = {"agreement": 0.99, "macro_f1": {"fp32": 0.9, "int8": 0.899}}
-    heads = {
-        "category": HeadSpec(labels=LABELS, temperature=1.0, threshold=0.5),
-        "next_actions": HeadSpec(kind="many", labels=ACTIONS, temperature=1.0, threshold=0.5),
-    }
-    made = {
-        "model": ModelRef(name="email", version=version),
-        "files": {"model.onnx": BundleFile(sha256="0" * 64, size=size)},
-        "heads": heads,
-        "metrics": {"parity": dict.fromkeys(heads, parity)},
-        "quantization": "int8: fixed ranges",
-        "data": {},
-    }
-    return read_manifest(shipped_bundle()).model_copy(update=made | changes)
-
-
-def examples() -> list[Example]:
-    """Rows of two languages and four kinds, the kinds as often in both."""
-    found = []
-    for number in range(ROWS):
-        labels = {"category": LABELS[number // 2 % 4], "next_actions": ACTIONS[: number % 3]}
-        language = ("en", "tr")[number % 2]
-        found.append(Example(f"r{number}", language, f"author {number % 5}", "", "", "", "a b", labels, None))
-    return found
-
-
-def tables(wrong: float, seed: int, spoil: Callable[[Example], bool] = lambda _: False) -> tuple[Table, Table]:
-    """Probabilities of both heads that are wrong, and say so, as often as that; rows to spoil have random labels."""
-    rng, rows = np.random.default_rng(seed), examples()
-    category, actions = np.full((ROWS, 4), wrong / 3), np.full((ROWS, 2), wrong)
-    for number, row in enumerate(rows):
-        right = LABELS.index(str(row.labels["category"]))
-        given = int(rng.integers(4)) if spoil(row) else (right + (rng.random() < wrong) * int(rng.integers(1, 4))) % 4
-        category[number, given] = 1 - wrong
-        for place, label in enumerate(ACTIONS):
-            said = (label in (row.labels["next_actions"] or ())) != (rng.random() < wrong)
-            actions[number, place] = 1 - wrong if said else wrong
-    return category, actions
-
-
-def sitting(given: tuple[Table, Table], made: Manifest) -> Sitting:
-    """A bundle that answered the rows like this."""
-    answers = []
-    for row, category, actions in zip(examples(), *given, strict=True):
-        heads = {"category": category, "next_actions": actions}
-        scores = Scores(heads, tokens=4, truncated=False, empty=False, tokenize_ms=0.1, model_ms=1.0)
-        answers.append(Answer(row, scores, (), 0.1, 0.1, 1.2))
-    return Sitting(made, {"holdout": answers}, STEADY, [1.2] * ROWS)
-
-
-def champion() -> Sitting:
-    """Wrong in every seventh row."""
-    return sitting(tables(0.15, seed=1), manifest("old"))
-
-
-def rules(verdict: Verdict) -> set[str]:
-    """Which rules refuse."""
-    return {check.rule for check in verdict.refusals}
 
 
 def test_the_same_answers_pass() -> None:
@@ -147,29 +73,6 @@ def test_below_a_floor_by_chance_is_no_refusal() -> None:
     assert any("within noise of the floor" in check.reason for check in verdict.checks)
 
 
-@pytest.mark.parametrize(
-    ("changes", "rule", "said"),
-    [
-        ({"neighbours": Neighbours(64, 1, 2e-7)}, "neighbours", "1 labels change"),
-        ({"neighbours": Neighbours(64, 0, 3e-3, "category, row 7")}, "neighbours", "category, row 7"),
-        ({"milliseconds": [2.4] * ROWS}, "latency", "2.00 times as long"),
-        ({"manifest": manifest(size=1600)}, "size", "1.60 times the champion's"),
-        ({"manifest": manifest(metrics={})}, "parity", "no parity of category"),
-        ({"manifest": manifest(metrics={"parity": dict.fromkeys(("category", "next_actions"), LOSSY)})}, "parity", "stays"),
-        ({"answers": {}}, "rows", "the holdout has 0"),
-    ],
-    ids=["flips", "moves", "slow", "large", "no parity", "lossy", "no rows"],
-)  # fmt: skip
-def test_what_cannot_be_served_is_refused(changes: dict[str, object], rule: str, said: str) -> None:
-    """Each fault alone refuses by its own rule, and the reason says what was found."""
-    old = champion()
-    if "answers" in changes:
-        old = dataclasses.replace(old, answers={})
-    verdict = judge(dataclasses.replace(sitting(tables(0.15, seed=1), manifest()), **changes), old)  # type: ignore[arg-type]
-    assert rules(verdict) == {rule}
-    assert any(said in reason for reason in verdict.reasons)
-
-
 def test_an_uncalibrated_candidate_is_refused() -> None:
     """The same answers said with too little certainty: the calibration error is above its limit, and people get more mail."""
     category, actions = tables(0.15, seed=1)
@@ -219,26 +122,6 @@ def test_rows_that_a_bundle_learned_from_are_left_out() -> None:
     assert {row.source for row in left} == {"author 0", "author 3", "author 4"}
     assert {"r0", "r3"} & {row.id for row in left} == set()
     assert len(left) == ROWS * 3 // 5 - 2
-
-
-class Leaky:
-    """Answers that move with the number of mails in the batch."""
-
-    def __init__(self, by: float) -> None:
-        self.manifest, self._by = manifest(), by
-
-    def classify(self, inputs: Sequence[ModelInput], *, token_budget: int = 1) -> list[Scores]:
-        moved = 0.0 if token_budget == 1 else self._by * len(inputs)
-        heads = {"category": np.array([0.51 - moved, 0.49 + moved, 0.0, 0.0]), "next_actions": np.array([0.1, 0.2])}
-        return [Scores(heads, tokens=1, truncated=False, empty=False, tokenize_ms=0, model_ms=0) for _ in inputs]
-
-
-@pytest.mark.parametrize(("by", "flips"), [(0.0, 0), (0.001, 0), (0.006, 9)])
-def test_neighbours_are_measured_on_answers(by: float, flips: int) -> None:
-    """Every mail alone, among the others in both orders, and beside the longest one."""
-    found = neighbours(Leaky(by), [ModelInput("a" * size, cut=False, empty=False) for size in (3, 9, 5)])
-    assert (found.mails, found.flips) == (3, flips)
-    assert found.largest == pytest.approx(3 * by)
 
 
 def test_the_verdict_as_json_and_as_a_page(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections import namedtuple
 from dataclasses import asdict, replace
 from itertools import pairwise
@@ -11,6 +13,8 @@ import numpy as np
 import pytest
 import torch
 
+from mailweir.models.training import checkpoint
+from mailweir.models.training.checkpoint import read_checkpoint, write_checkpoint
 from mailweir.models.training.examples import Examples
 from mailweir.models.training.heads import Question
 from mailweir.models.training.machine import Machine, free_memory, this_machine
@@ -20,6 +24,7 @@ from mailweir.models.training.tiny import random_encoder
 from mailweir.models.training.tune import Tuner
 from mailweir.models.training.tuning import Adapters, Tuning, changed, differences, identity
 from mailweir.schemas.errors import InputError
+from mailweir.services.trainer.folder import no_room
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -104,8 +109,25 @@ def test_a_full_disk_is_named_before_training(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage(0, 0, 1_000_000_000))
     with pytest.raises(
         InputError, match=r"room for 1\.0 GB and training keeps 2\.0: name --checkpoints on another disk"
-    ):
+    ) as found:
         Shelf({0: 1_000_000}, 1_000, tmp_path)
+    assert no_room(found.value)  # the trainer waits for it
+
+
+def test_a_checkpoint_on_a_full_disk_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told as the full disk that it is, and the half of the new one goes, which would keep the disk full."""
+    file = tmp_path / "x" / "run.pt"
+    write_checkpoint(file, {"step": torch.ones(3)})
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(checkpoint.os, "fsync", full)
+    with pytest.raises(OSError, match="No space left") as found:
+        write_checkpoint(file, {"step": torch.zeros(3)})
+    assert no_room(found.value)
+    assert [path.name for path in file.parent.iterdir()] == ["run.pt"]
+    assert read_checkpoint(file)["step"].tolist() == [1, 1, 1]
 
 
 def test_a_budget_that_is_too_small_moves_vectors_to_a_file_and_changes_no_bit(tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from optimum_graph import optimum_vectors
 
 from mailweir.models.export.encoder import EncoderGraph, write_classifier
 from mailweir.models.export.linear import Fp32
@@ -16,9 +19,10 @@ from mailweir.models.training.answer import Answered
 from mailweir.models.training.corpus import MailRow, load_mails
 from mailweir.models.training.fidelity import slice_parity
 from mailweir.models.training.heads import Question, Strength
+from mailweir.models.training.network import torch_encoder
 from mailweir.models.training.parity_card import parity_section
 from mailweir.models.training.recipe import Steps, progress_bars
-from mailweir.models.training.reference_graph import export_reference, optimum_vectors, torch_logits, torch_vectors
+from mailweir.models.training.reference_graph import torch_logits
 from mailweir.models.training.split import Run, Split
 from mailweir.models.training.tiny import TINY, random_encoder, tiny_base
 from mailweir.models.training.train import Given, train_bundle
@@ -37,6 +41,13 @@ def encoder() -> Encoder:
 def mails() -> list[Ids]:
     draw = np.random.default_rng(5)
     return [draw.integers(4, 60, size=int(size)) for size in draw.integers(3, 24, size=12)]
+
+
+def torch_vectors(encoder: Encoder, mails: Sequence[Ids]) -> list[Floats]:
+    """Per mail (tokens, hidden): its token vectors by transformers and torch, each mail alone."""
+    model = torch_encoder(encoder).eval()
+    with torch.no_grad():
+        return [model(torch.from_numpy(mail)[None]).last_hidden_state[0].numpy() for mail in mails]
 
 
 def our_vectors(encoder: Encoder, mails: list[Ids], path: Path) -> list[Floats]:
@@ -66,13 +77,6 @@ def test_our_graph_gives_the_vectors_of_the_graph_of_optimum(
     ours = our_vectors(encoder, mails, tmp_path / "m.onnx")
     for mine, theirs in zip(ours, optimum_vectors(encoder, mails), strict=True):
         np.testing.assert_allclose(mine, theirs, atol=1e-4)
-
-
-def test_a_missing_exporter_is_named(tmp_path: Path, encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without optimum-onnx the error says what to install."""
-    monkeypatch.setitem(__import__("sys").modules, "optimum.exporters.onnx", None)
-    with pytest.raises(ImportError, match=r"optimum-onnx .* pip install 'mailweir\[train\]'"):
-        export_reference(encoder, tmp_path)
 
 
 def test_logits_by_torch_are_those_of_the_graph(tmp_path: Path, encoder: Encoder, mails: list[Ids]) -> None:

@@ -13,12 +13,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 
 from mailweir.models.training.admission import Admission, admit
-from mailweir.models.training.admission.claims import Claim
+from mailweir.models.training.admission.claims import Claim, claims_of, last_words
 from mailweir.models.training.admission.linear import word_table
 from mailweir.models.training.corpus import TEST_AUTHORS, VALIDATION_AUTHORS, load_mails
 from mailweir.models.training.prepare import row_input
 from mailweir.schemas.ids import digest
+from mailweir.schemas.taxonomy import installed_taxonomy
 
+TAXONOMY = installed_taxonomy("email", 1)
 HEADS = ("category", "action")  # what the targeted attack is about
 LATER = ("alba", "zeynep", "liam")  # an English, a Turkish and a mixed author whom the crowd corrects
 Crowd = Callable[[Attack | None, float], "Heard"]
@@ -31,6 +33,8 @@ class Heard:
     admission: Admission
     hostile: set[tuple[str, str]]  # feedback id and head
     f1: float
+    unguarded: float  # macro-F1 of the model that learns from all of it
+    believed: float  # share of its labels that were admitted
 
     def refused(self) -> float:
         """Share of the hostile labels."""
@@ -68,9 +72,16 @@ def heard() -> Crowd:
     def hear(attack: Attack | None, share: float) -> Heard:
         words, hostile = crowd(later, [dict.fromkeys(ONE, "other")] * len(later), attack, share, seed=0)
         admission = admit({"shard": [_about(word) for word in words]}, corpus, validation)
-        return Heard(admission, {(word, head) for word, head in hostile if head in HEADS}, f1(admission.claims))
+        hostile = {(word, head) for word, head in hostile if head in HEADS}
+        said = _everything([_about(word) for word in words])
+        return Heard(admission, hostile, f1(admission.claims), f1(said), len(admission.claims) / len(said))
 
     return hear
+
+
+def _everything(words: Sequence[Word]) -> list[Claim]:
+    """What the words say, hostile or not."""
+    return claims_of(last_words({"shard": words})[0], TAXONOMY).claims
 
 
 def _about(word: Word) -> Word:
@@ -91,14 +102,15 @@ def test_one_hostile_correction_of_a_hundred_moves_nothing(heard: Crowd, attack:
 def test_one_hostile_correction_of_ten_is_refused(heard: Crowd, attack: Attack) -> None:
     """Nearly all of the hostile labels, and few of the honest."""
     found, honest = heard(attack, 0.1), heard(None, 0.0)
-    print(
-        attack,
-        found.refused(),
-        len(found.hostile),
-        found.f1,
-        honest.f1,
-        found.admission.report.causes,
-        honest.admission.report.causes,
-    )
     assert found.refused() > 0.8
     assert found.f1 > honest.f1 - 0.02
+
+
+def test_what_is_measured_moves_where_everything_is_believed(heard: Crowd) -> None:
+    """The control: four random corrections of ten, learned from without admission, cost what the tests above allow nobody."""
+    assert heard("random", 0.4).unguarded < heard(None, 0.0).f1 - 0.02
+
+
+def test_an_honest_crowd_is_believed(heard: Crowd) -> None:
+    """The other control: admission that refused everything would refuse the hostile labels too."""
+    assert heard(None, 0.0).believed > 0.75

@@ -14,7 +14,8 @@ from mailweir.schemas.events import ModelRef, RetrainFinished, RetrainRequested,
 from mailweir.services.retrain.counts import ShardCounts, Tally, total
 from mailweir.services.retrain.policy import CODES, Evidence, judge, judge_request
 from mailweir.services.retrain.request import Champion, request_run, run_id
-from mailweir.services.retrain.rules import Limits
+from mailweir.services.retrain.rules import Limits, drift
+from mailweir.services.runs.duration import duration
 from mailweir.services.runs.history import History
 
 LIMITS = Limits()
@@ -90,10 +91,19 @@ def test_drift_needs_both_that_the_model_is_less_sure_and_that_it_is_less_right(
     def codes(wrong: int, sure: float, people: int = 140) -> tuple[str, ...]:
         return judge(evidence(before, counts(people, wrong=wrong, sure=sure, at=NOON - DAY)), LIMITS).codes
 
-    assert codes(21, 0.8) == ("drift",)
+    assert codes(24, 0.8) == ("drift",)
     assert "drift_unconfirmed" in codes(7, 0.8)
     assert "drift_unconfirmed" in codes(6, 0.8, people=55)  # 11 % against 5 %, of 55: chance
-    assert "no_drift" in codes(21, 0.9)
+    assert "drift_unconfirmed" in codes(20, 0.8)  # 14 %: one look would call it beyond chance, and there are many
+    assert "no_drift" in codes(24, 0.9)
+
+
+def test_heads_of_one_mail_prove_less_than_as_many_mails() -> None:
+    """The same verdicts about five heads at a time are no drift yet."""
+    before, recent = (counts(140, wrong, sure) for wrong, sure in ((7, 0.9), (24, 0.8)))
+    fifth = [replace(one, human=one.human // 5) for one in (before, recent)]
+    assert drift(before, recent, LIMITS).code == "drift"
+    assert drift(*fifth, LIMITS).code == "drift_unconfirmed"
 
 
 def test_what_the_last_champion_was_told_is_no_reference() -> None:
@@ -107,8 +117,59 @@ def test_one_run_at_a_time_and_a_pause_between_two() -> None:
     much = counts(5_000, wrong=4_000)
     assert judge(evidence(much, open_run="r" * 64), LIMITS).codes == ("run_open",)
     assert judge(evidence(much, asked_at=NOON - DAY + timedelta(seconds=1)), LIMITS).codes == ("too_soon",)
+    assert judge(evidence(much, asked_at=NOON), LIMITS).reason.endswith(" UTC, less than 1 day ago")
     assert judge(evidence(much, asked_at=NOON - DAY), LIMITS).run
     assert judge(evidence(), LIMITS).codes == ("no_shards",)
+
+
+def test_a_run_that_could_not_begin_does_not_use_up_the_pause() -> None:
+    """A quarter of an hour after the first, twice that after each further one, never more than the pause itself."""
+    much, minute = counts(5_000, wrong=4_000), timedelta(minutes=1)
+    first = evidence(much, setbacks=1, setback_at=NOON - 14 * minute)
+    assert judge(first, LIMITS).codes == ("setup_failed",)
+    assert "the next is asked for 15 minutes after it" in judge(first, LIMITS).reason
+    assert judge(replace(first, setback_at=NOON - 15 * minute), LIMITS).run
+    assert "30 minutes after it" in judge(replace(first, setbacks=2), LIMITS).reason
+    assert judge(replace(first, setbacks=2, setback_at=NOON - 30 * minute), LIMITS).run
+    assert "1 day after it" in judge(replace(first, setbacks=10_000), LIMITS).reason
+    assert judge(replace(first, setback_at=NOON - 15 * minute), replace(LIMITS, min_interval=timedelta(0))).run
+
+
+def test_the_log_tells_since_when_the_pause_counts() -> None:
+    """From the last run that its machine could carry out; a set-up failure before that one is no setback any more."""
+    known = History(timedelta(hours=24))
+
+    def run(number: int, *, setup_failed: bool) -> None:
+        at = NOON + timedelta(hours=number)
+        request = request_run(CHAMPION, [shard(1)], str(number), "", "policy", at)
+        known.requested(request)
+        end = {"run_id": request.run_id, "outcome": "failed", "finished_at": at, "setup_failed": setup_failed}
+        known.finished(RetrainFinished.model_validate(end))
+
+    run(1, setup_failed=True)
+    assert (known.paused_since, len(known.setbacks)) == (None, 1)
+    run(2, setup_failed=False)
+    assert (known.paused_since, known.setbacks) == (NOON + timedelta(hours=2), [])
+    run(3, setup_failed=True)
+    run(4, setup_failed=True)
+    assert known.paused_since == NOON + timedelta(hours=2)
+    assert [end.finished_at for end in known.setbacks] == [NOON + timedelta(hours=hours) for hours in (4, 3)]
+
+
+@pytest.mark.parametrize(
+    ("span", "said"),
+    [
+        (timedelta(hours=24), "1 day"),
+        (timedelta(days=7), "7 days"),
+        (timedelta(hours=1), "1 hour"),
+        (timedelta(minutes=90), "90 minutes"),
+        (timedelta(seconds=1.5), "1.5 seconds"),
+        (timedelta(0), "0 seconds"),
+    ],
+)
+def test_spans_of_time_are_said_as_people_do(span: timedelta, said: str) -> None:
+    """No `1 day, 0:00:00`."""
+    assert duration(span) == said
 
 
 def test_a_person_need_not_wait_but_needs_shards_and_no_other_run() -> None:

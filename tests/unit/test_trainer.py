@@ -50,9 +50,8 @@ def lesson(rows: Sequence[FeedbackRow], learned: Sequence[str] = ()) -> Lesson:
     words, _ = last_words({"s1": rows})
     claims, limits = claims_of(words, TAXONOMY).claims, AdmissionLimits()
     report = AdmissionReport(len(rows), 1, {}, {}, (), (), (), limits)
-    return hold_back(
-        Admission(tuple(admitted_rows(claims, TAXONOMY, limits)), tuple(claims), report), TAXONOMY, learned
-    )
+    admission = Admission(tuple(admitted_rows(claims, TAXONOMY, limits)), tuple(claims), report)
+    return hold_back(admission, rows, TAXONOMY, learned)
 
 
 def history(*requests: RetrainRequested) -> History:
@@ -101,6 +100,22 @@ def test_the_very_text_of_what_the_champion_learned_from_is_never_held_back() ->
     assert [row.body for row in found.rows].count(rows[0].body) == 2
 
 
+@pytest.mark.parametrize("withdrawn", [True, False], ids=["withdrawn", "replaced"])
+def test_a_mail_stays_seen_when_the_word_that_it_was_learned_by_counts_no_more(withdrawn: bool) -> None:  # noqa: FBT001
+    """The champion learned from the newest mail by a person who took that back, or says another thing now; another speaks of it too."""
+    rows = [said(number) for number in range(200)]
+    learned, nothing = rows[199], rows[199].corrected.model_copy(update={"heads": {}, "next_actions": None})
+    change = (
+        {"corrected": nothing, "withdraws": learned.feedback_id} if withdrawn else {"decision_id": learned.decision_id}
+    )
+    later = said(199, feedback_id="a" * 64, offset=900, given_at=NOW, **change)
+    other = said(199, feedback_id="b" * 64, offset=901, given_at=NOW, person="q", decision_id="d" * 64)
+    found = lesson([*rows, later, other], [f"feedback-{learned.feedback_id}"])
+    assert len(found.fresh) == 39  # a fifth of the 199 others
+    assert learned.body not in {row.body for row in found.fresh}
+    assert learned.body in {row.body for row in found.rows}
+
+
 def test_every_word_about_a_held_back_mail_and_its_very_text_stay_out_of_the_lesson() -> None:
     """Another person's word on another head, and the same text as another mail, would tell the answer."""
     rows = [said(number) for number in range(160)]
@@ -136,7 +151,7 @@ def test_admission_neither_believes_nor_asks_the_test_authors(monkeypatch: pytes
 
     monkeypatch.setattr(lessons_of_trainer, "admit", admit)
     recipe = replace(EMAIL_RECIPE, validation=("jonas", "iris"))
-    lessons_of_trainer.admit_shards([], recipe, TaxonomyRef(name="email", version=1), Sources(), silent)
+    lessons_of_trainer.admit_shards({}, recipe, TaxonomyRef(name="email", version=1), Sources(), silent)
     believed, asked_about = seen
     assert "ada" in believed
     assert not believed & {"iris", "oya", "jonas"}

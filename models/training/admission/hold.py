@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from mailweir.models.training.admission.admit import Admission
 from mailweir.models.training.admission.claims import Claim
+from mailweir.models.training.admission.given import Given
 from mailweir.models.training.admission.mails import AdmittedRow, as_mail
 from mailweir.models.training.corpus import FEEDBACK, MailRow
 from mailweir.schemas.ids import digest
@@ -26,6 +27,8 @@ HELD_MOST = 500
 
 _WHOLE = float(1 << 64)
 
+_Text = tuple[str, str]  # subject and body, as they were kept
+
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
@@ -36,13 +39,20 @@ class Lesson:
     by_shard: Mapping[str, int]  # of `rows`, how many each shard gave
 
 
-def hold_back(admission: Admission, taxonomy: Taxonomy, learned: Collection[str] = ()) -> Lesson:
-    """Part what was admitted. `learned` are ids of the rows that the champion was fitted on. Pure.
+def hold_back(
+    admission: Admission, given: Iterable[Given], taxonomy: Taxonomy, learned: Collection[str] = ()
+) -> Lesson:
+    """Part what was admitted of `given`, all rows of the shards; `learned` are ids of rows that the champion was fitted on. Pure.
+
+    Who took a word back, or replaced it, has not taken the mail from the champion that learned from it: it stays seen, whoever
+    else speaks about it.
 
     A mail is held back with every word about it, and with other mails of the very same text. A row that counts less than one of
     the corpus (a rule's, a habit's) is one that many such rows stand for: its id decides whether it is among those that stay.
     """
-    held = _held(admission.claims, frozenset(learned))
+    ids = frozenset(learned)
+    read = [row for row in given if f"feedback-{row.feedback_id}" in ids]
+    held = _held(admission.claims, {row.email_id for row in read}, {_text(row) for row in read})
     fresh = tuple(_fresh(claims, taxonomy) for claims in held.values())
     texts = {(mail.subject, mail.body) for mail in fresh}
     kept = [row for row in admission.rows if (row.mail.subject, row.mail.body) not in texts and _counts(row)]
@@ -53,13 +63,12 @@ def hold_back(admission: Admission, taxonomy: Taxonomy, learned: Collection[str]
     return Lesson(rows, fresh, dict(sorted(by_shard.items())))
 
 
-def _held(claims: Sequence[Claim], learned: frozenset[str]) -> dict[str, list[Claim]]:
-    """What people say of the newest mails, by mail; none where these would be too few."""
+def _held(claims: Sequence[Claim], mails: Collection[str], texts: Collection[_Text]) -> dict[str, list[Claim]]:
+    """What people say of the newest mails, by mail, less those that were read; none where these would be too few."""
     said: dict[str, list[Claim]] = defaultdict(list)
     for claim in claims:
         said[claim.row.email_id].append(claim)
-    read = {_text(c) for mine in said.values() for c in mine if f"feedback-{c.row.feedback_id}" in learned}
-    seen = {mail for mail, mine in said.items() if any(_text(c) in read for c in mine)}
+    seen = {mail for mail, mine in said.items() if mail in mails or any(_text(claim.row) in texts for claim in mine)}
     human = {
         mail: [claim for claim in mine if claim.row.origin == "human"]
         for mail, mine in said.items()
@@ -71,8 +80,8 @@ def _held(claims: Sequence[Claim], learned: frozenset[str]) -> dict[str, list[Cl
     return {mail: spoken[mail] for mail in newest}
 
 
-def _text(claim: Claim) -> tuple[str, str]:
-    return claim.row.subject, claim.row.body
+def _text(row: Given) -> _Text:
+    return row.subject, row.body
 
 
 def _last(claims: Sequence[Claim]) -> datetime:
