@@ -49,7 +49,9 @@ def configure_logging(level: str = "info", form: str = "json") -> None:
     logging.basicConfig(handlers=[handler], level=threshold, force=True)
     for name, least in _QUIET.items():
         logging.getLogger(name).setLevel(max(least, threshold))
-    logging.getLogger(_SILENT).propagate = False
+    silent = logging.getLogger(_SILENT)
+    silent.propagate = False
+    silent.handlers = [logging.NullHandler()]  # with none at all, Python writes to standard error itself
 
 
 _NO_GROUP_YET = "Group Coordinator Request failed: [Error 15]"

@@ -126,6 +126,7 @@ class _Exporter(SpanExporter):
         self._cause = _Cause()
         self._good = True
         self._until = float("inf")
+        self._closed = False
         self.taken = 0  # spans that wait no longer
 
     def close_by(self, moment: float) -> None:
@@ -154,8 +155,10 @@ class _Exporter(SpanExporter):
         self._good = good
 
     def shutdown(self) -> None:
-        self._otlp.shutdown()  # type: ignore[no-untyped-call]
-        self._cause.close()
+        if not self._closed:  # a queue that was left comes here again
+            self._closed = True
+            self._otlp.shutdown()  # type: ignore[no-untyped-call]
+            self._cause.close()
 
 
 class _Cause(logging.Handler):

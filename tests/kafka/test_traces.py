@@ -268,4 +268,5 @@ async def test_a_collector_that_fails_costs_no_mail(kafka: KafkaCluster, tiny: P
     if how == "refused":
         assert "401" in told[0]["cause"]
     assert b"of news" not in worker.log.read_bytes()
+    assert all(row.startswith(b"{") for row in worker.log.read_bytes().splitlines())  # nothing of the library's own
     assert got.spans == []
