@@ -58,6 +58,7 @@ async def test_a_run_is_one_trace_from_the_request_to_its_end(kafka: KafkaCluste
             "TOPIC_PREFIX": prefix,
             "GROUP_PREFIX": prefix,
             "METRICS_PORT": "0",
+            "LEDGER": str(tmp_path),
             "REGISTRY": str(tmp_path / "registry"),
             "TRAINER_DIR": str(tmp_path / "runs"),
             "TRAINER_CORPUS": str(corpus),
