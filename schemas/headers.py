@@ -8,17 +8,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from mailweir.schemas.events.base import Event
 from mailweir.schemas.ids import digest
 
-__all__ = ["Headers", "child_traceparent", "event_headers", "header", "trace_of"]
+__all__ = ["Headers", "TraceParent", "child_traceparent", "event_headers", "header", "traceparent_of"]
 
 Headers = list[tuple[str, bytes]]
 """Kafka headers in order; a name may stand more than once."""
 
-_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?")
+_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+_SAMPLED = 1  # the lowest bit of the flags
+
+
+@dataclass(frozen=True, slots=True)
+class TraceParent:
+    """The context of one span."""
+
+    trace: str  # 32 hex digits
+    span: str  # 16 hex digits
+    sampled: bool = False  # whether somebody may have recorded it
+
+    def __str__(self) -> str:
+        return f"00-{self.trace}-{self.span}-{'01' if self.sampled else '00'}"
 
 
 def header(headers: Iterable[tuple[str, bytes | None]], name: str) -> str | None:
@@ -27,8 +41,8 @@ def header(headers: Iterable[tuple[str, bytes | None]], name: str) -> str | None
     return found[-1].decode("utf-8", "replace") if found else None
 
 
-def event_headers(event: Event, source: str, traceparent: str, at: datetime | None = None) -> Headers:
-    """Headers of an event that stage `source` publishes."""
+def event_headers(event: Event, source: str, traceparent: TraceParent | None, at: datetime | None = None) -> Headers:
+    """Headers of an event that stage `source` publishes; without a `traceparent` whoever reads it begins the trace."""
     time = (at or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     fields = {
         "ce_specversion": "1.0",
@@ -37,21 +51,22 @@ def event_headers(event: Event, source: str, traceparent: str, at: datetime | No
         "ce_source": f"/mailweir/{source}",
         "ce_time": time,
         "content-type": "application/json",
-        "traceparent": traceparent,
-    }
+    } | ({"traceparent": str(traceparent)} if traceparent else {})
     return [(name, value.encode()) for name, value in fields.items()]
 
 
-def trace_of(headers: Iterable[tuple[str, bytes | None]]) -> str | None:
-    """Trace id of a valid `traceparent`, else None (an invalid one is ignored, as the standard asks)."""
+def traceparent_of(headers: Iterable[tuple[str, bytes | None]]) -> TraceParent | None:
+    """The context of a valid `traceparent`, else None (an invalid one is ignored, as the standard asks)."""
     match = _TRACEPARENT.fullmatch(header(headers, "traceparent") or "")
     if match is None:
         return None
-    version, trace, parent, more = match.groups()
+    version, trace, parent, flags, more = match.groups()
     forbidden = version == "ff" or (version == "00" and more)  # versions after 00 may be longer than we know
-    return trace if not forbidden and int(trace, 16) and int(parent, 16) else None
+    if forbidden or not int(trace, 16) or not int(parent, 16):
+        return None
+    return TraceParent(trace, parent, bool(int(flags, 16) & _SAMPLED))
 
 
-def child_traceparent(trace: str, stage: str, subject: str) -> str:
+def child_traceparent(trace: str, stage: str, subject: str, *, sampled: bool = False) -> TraceParent:
     """Trace context of what `stage` makes of `subject`: the span id follows from both, so a repeat is the same span."""
-    return f"00-{trace}-{digest('span', stage, subject)[:16]}-01"
+    return TraceParent(trace, digest("span", stage, subject)[:16], sampled)

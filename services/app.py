@@ -24,8 +24,18 @@ from mode.types import ServiceT
 from mailweir.schemas.topics import Topic
 from mailweir.services.health import Health, LoopDelay
 from mailweir.services.settings import Settings
-from mailweir.services.stream import Batch, BatchLimits, Bus, Stream, Weigh, agent_ended, certificate_ends, one_token
-from mailweir.services.telemetry import Metrics, logger
+from mailweir.services.stream import (
+    Batch,
+    BatchLimits,
+    Bus,
+    Stream,
+    Weigh,
+    agent_ended,
+    certificate_ends,
+    one_token,
+    traces_of,
+)
+from mailweir.services.telemetry import Metrics, Traces, logger
 
 __all__ = ["Host", "Part"]
 
@@ -91,18 +101,23 @@ class Part(Service):
 class Host:
     """One worker process. Agents register with `agent`, `serve` runs it until a signal or a failure."""
 
-    def __init__(self, settings: Settings, bus: Bus) -> None:
-        """Must be made inside the running event loop."""
+    def __init__(self, settings: Settings, bus: Bus, traces: Traces | None = None) -> None:
+        """Must be made inside the running event loop. Spans go where the settings say, or to `traces`.
+
+        Raises:
+            SetupError: packages that the settings need are not installed.
+        """
         self.settings = settings
         self.metrics = Metrics(settings.metrics_mailboxes)
         for role, end in certificate_ends(settings).items():
             self.metrics.certificate.labels(role).set(end.timestamp())
+        self.traces = traces or traces_of(settings, self.metrics)
         self.parts: list[Part] = []
         loop = asyncio.get_running_loop()
         self.faust = _App("mailweir", broker="kafka://", autodiscover=False, topic_disable_leader=True, loop=loop)
         self.faust.host = self
         self.faust.transport = _NoTransport([], self.faust, loop)
-        self.stream = Stream(self.faust, bus, settings, self.metrics)
+        self.stream = Stream(self.faust, bus, settings, self.metrics, self.traces)
         self.delay = LoopDelay(self.metrics)
         self.health = Health(self.metrics, settings, lambda: self.stream.readers, lambda: self.parts)
         self._over: asyncio.Future[BaseException | None] = loop.create_future()
@@ -147,6 +162,7 @@ class Host:
         """Finish the batches in hand, commit, leave the groups, stop the agents; the readers all at the same time."""
         await asyncio.gather(*(reader.stop() for reader in self.stream.readers if reader.started))
         await self.faust.stop()
+        await asyncio.to_thread(self.traces.close)
 
     def stop_because(self, cause: BaseException | None) -> None:
         """End `serve`; with an error as cause it is raised there."""

@@ -31,7 +31,7 @@ CLOSED: dict[str, set[str]] = {
     "head": {head for taxonomy in installed_taxonomies() for head in taxonomy.heads},
     "label": _LABELS,
     "needs_review": {"true", "false"},
-    "outcome": {"published", "rejected", "kept", "done", "refused", "failed", "promoted", "left"},
+    "outcome": {"published", "rejected", "kept", "done", "refused", "failed", "promoted", "left", "sent", "dropped"},
     "cause": {"in_ledger", "raised", "not_committed", "count", "bytes", "age", "stop", "taxonomy", "withdrawal"},
     "step": {
         *("handle", "publish", "find", "keep", "parse", "tokenize", "model", "rules", "linear"),

@@ -7,7 +7,7 @@ COPY constraints.txt pyproject.toml README.md LICENSE ./
 COPY schemas schemas
 COPY services services
 COPY models models
-RUN /opt/mailweir/bin/python -m pip install -c constraints.txt ".[train,feedback]"
+RUN /opt/mailweir/bin/python -m pip install -c constraints.txt ".[train,feedback,otlp]"
 
 FROM python:3.11.15-slim-bookworm
 LABEL org.opencontainers.image.title="mailweir-trainer" \

@@ -23,7 +23,7 @@ def register(host: Host) -> None:
     source = bundle_source(settings)
     decider = Decider(source, host.metrics, reasons=settings.classify_reasons, rules=settings.classify_rules)
     host.parts.append(decider)
-    shadow = ShadowScorer(source, decider, host.stream.sink(), host.metrics, settings)
+    shadow = ShadowScorer(source, decider, host.stream, host.metrics, settings)
     if source.registry:
         host.parts += [Swapper(source, decider, host.metrics, settings.registry_poll_ms), shadow]
 
@@ -37,7 +37,9 @@ def register(host: Host) -> None:
             async with batch:
                 emails = decode_all(batch.records, Email)
                 places = [record.coordinates for record in batch.records]
-                await batch.publish(CLASSIFIED, await decider.decide(emails, places))
+                with batch.step("decide"):
+                    decisions = await decider.decide(emails, places)
+                await batch.publish(CLASSIFIED, decisions)
                 came = [email.received_at for email in emails if isinstance(email, Email) and email.received_at]
                 note_ages(host.metrics, "classify", came)
                 shadow.offer(batch.records, emails)

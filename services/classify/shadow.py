@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 from mailweir.models.registry import Shadow
 from mailweir.schemas.errors import MailweirError, OutputTooLarge, RecordError
 from mailweir.schemas.events import Decision, Email
-from mailweir.schemas.headers import child_traceparent, event_headers
-from mailweir.schemas.ids import digest, trace_id
+from mailweir.schemas.headers import event_headers
+from mailweir.schemas.ids import digest
 from mailweir.schemas.topics import SHADOW
 from mailweir.services.classify.decide import Decider, decide_all
 from mailweir.services.classify.follow import Follower
 from mailweir.services.classify.heap import trim
 from mailweir.services.classify.source import BundleSource, Served
 from mailweir.services.settings import Settings
-from mailweir.services.stream import Outgoing, Record, Sink
-from mailweir.services.stream.letters import FRAMING
+from mailweir.services.stream import Kept, Outgoing, Record, Stream
+from mailweir.services.stream.letters import FRAMING, lineage
+from mailweir.services.stream.spans import Handled
 from mailweir.services.telemetry import Metrics, logger
 
 __all__ = ["ShadowScorer", "in_sample"]
 
 log = logger(__name__)
 
+_STAGE = "shadow"
 _WAITING = 64  # mails of the sample; what comes while so many wait is dropped
 
 
@@ -46,12 +49,13 @@ class ShadowScorer(Follower):
     abstract = False
 
     def __init__(
-        self, source: BundleSource, decider: Decider, sink: Sink, metrics: Metrics, settings: Settings
+        self, source: BundleSource, decider: Decider, stream: Stream, metrics: Metrics, settings: Settings
     ) -> None:
         super().__init__("shadow", settings.registry_poll_ms)
         self._source = source
         self._decider = decider
-        self._sink = sink
+        self._sink = stream.sink()
+        self._spans = stream.spans(_STAGE)
         self._metrics = metrics
         self._topic = settings.topic_name(SHADOW.name)
         self._pointer: Shadow | None = None
@@ -91,33 +95,41 @@ class ShadowScorer(Follower):
                 await self._score(served, record, email)
 
     async def _score(self, served: Served, record: Record, email: Email) -> None:
-        version = served.bundle.manifest.model.version
+        version, begun = served.bundle.manifest.model.version, time.time_ns()
         try:
             mail = [(email, record.coordinates)]
             [decided] = await self._thread.do(decide_all, served.bundle, self._decider.rules, mail)
-            await self._sink.send([self._outgoing(record, decided.decision)])
+            outgoing = self._outgoing(record, decided.decision)
+            await self._sink.send([outgoing])
             self._metrics.shadow_decisions.labels(self._metrics.label.version(version)).inc()
             self._metrics.onnxruntime.labels("shadow").observe(decided.scores.runtime_ms / 1_000)
+            self._record(Handled(record, decided.decision, outgoing, None), begun)
         except Exception as error:  # noqa: BLE001 - whatever a candidate breaks on, mail goes on
             if not self.should_stop:  # the thread may be gone
-                self._failed(version, error)
+                code = self._failed(version, error, record)
+                self._record(Handled(record, Kept(email.email_id), None, code), begun)
+
+    def _record(self, handled: Handled, begun_ns: int) -> None:
+        if span := self._spans.mail(handled, begun_ns, time.time_ns()):
+            self._spans.traces.record(span)
 
     def _outgoing(self, record: Record, decision: Decision) -> Outgoing:
         email = decision.email_id
-        trace = child_traceparent(record.trace or trace_id(email), "shadow", email)
+        trace = self._spans.traces.context(*lineage(record, decision, email), _STAGE, email)
         made = Outgoing(self._topic, email.encode(), decision.encode(), event_headers(decision, "classify", trace))
         if made.size + FRAMING > SHADOW.max_record_bytes:
             raise OutputTooLarge(f"{made.size} bytes, {self._topic} takes {SHADOW.max_record_bytes}", size=made.size)
         return made
 
-    def _failed(self, version: str, error: Exception) -> None:
+    def _failed(self, version: str, error: Exception, record: Record) -> str:
         code = error.code if isinstance(error, MailweirError) else "unexpected"
         self._metrics.shadow_failures.labels(code).inc()
         if code not in self._said:  # one line a bundle and code; the metric counts them
             # a foreign error's text may quote the mail
             what = error.message if isinstance(error, MailweirError) else type(error).__name__
-            log.warning("shadow_failed", version=version, code=code, error=what)
+            log.warning("shadow_failed", version=version, code=code, error=what, **record.log_context())
             self._said.add(code)
+        return code
 
     async def _look(self) -> None:
         about = ""

@@ -86,7 +86,7 @@ def _end(settings: Settings, wanted: str | None) -> RetrainFinished:
         return found.end
     metrics = Metrics()
     with metrics_served(settings, metrics) as url, shown(f"run {found.request.run_id[:12]}, metrics {url}") as tell:
-        return finish(settings, lambda: KafkaBus(settings), found, together(tell, to_metrics(metrics)))
+        return finish(settings, lambda: KafkaBus(settings), found, together(tell, to_metrics(metrics)), metrics=metrics)
 
 
 @contextmanager

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mailweir.schemas.errors import DependencyError
-from mailweir.schemas.headers import Headers, child_traceparent, event_headers
-from mailweir.schemas.ids import trace_id
+from mailweir.schemas.headers import Headers, event_headers
 from mailweir.schemas.topics import RAW
 from mailweir.services.cli.environment import client_settings
 from mailweir.services.cli.output import complain, console, file_size, progress
@@ -157,8 +156,7 @@ class Sender:
         headers: Headers = [("content-type", mail.content_type.encode())]
         if mail.row:
             row = mail.row.model_copy(update={"mailbox": mailbox})
-            trace = child_traceparent(trace_id(row.event_id), "send", row.event_id)
-            headers = event_headers(row, "send", trace)
+            headers = event_headers(row, "send", None)  # the trace begins where the mail gets its id
         return Outgoing(self.settings.topic_name(RAW.name), mailbox.encode() or None, mail.value, headers)
 
     def keep_pace(self, rate: float | None) -> None:

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from mailweir.schemas.errors import InvalidEvent, MailExpired, RecordError, UnknownDecision
 from mailweir.schemas.events import Coordinates, Decision, Email, Feedback
+from mailweir.schemas.headers import TraceParent
 from mailweir.schemas.topics import CLASSIFIED, PARSED
 from mailweir.services.settings import Settings
 from mailweir.services.stream import Lookup, Record
 
 __all__ = ["Finder", "Found", "decision_at"]
 
-Found = tuple[Decision, Email]
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a word is about."""
+
+    decision: Decision
+    email: Email
+    made: TraceParent | None  # the span that decided
 
 
 class Finder:
@@ -61,10 +70,13 @@ class Finder:
         try:
             email = self._email(word, records.get(word.source))
             if word.decision_source is None:
-                return self._of_several(word, searched), email
+                decision, made = self._of_several(word, searched)
+                return Found(decision, email, made.parent)
             if word.decision_source.topic != self._classified:
                 raise InvalidEvent(f"decision_source: not on {self._classified}, where decisions lie")
-            return decision_at(word, word.decision_source, records.get(word.decision_source)), email
+            record = records.get(word.decision_source)
+            decision = decision_at(word, word.decision_source, record)
+            return Found(decision, email, record.parent if record else None)
         except RecordError as error:
             error.detail.setdefault("email_id", word.email_id)
             return error
@@ -82,14 +94,14 @@ class Finder:
             raise MailExpired(f"{_said(word.source)} is another mail: the topic was made anew, or the place is wrong")
         return email
 
-    def _of_several(self, word: Feedback, records: Collection[Record]) -> Decision:
+    def _of_several(self, word: Feedback, records: Collection[Record]) -> tuple[Decision, Record]:
         for record in records:
             try:
                 decision = Decision.decode(record.value)
             except RecordError:  # somebody else's rubbish under this key
                 continue
             if (decision.decision_id, decision.email_id) == (word.decision_id, word.email_id):
-                return decision
+                return decision, record
         raise UnknownDecision(
             f"{word.decision_id} is not among the {len(records)} records of its mail that {self._wait_ms} ms found on "
             f"{self._classified}: give decision_source"

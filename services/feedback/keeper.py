@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from mailweir.models.feedback import FeedbackRow
 from mailweir.schemas.errors import DeliveryError, DependencyError, RecordError, SetupError
-from mailweir.schemas.events import Feedback, utc_now
+from mailweir.schemas.events import Feedback, ShardClosed, utc_now
+from mailweir.schemas.headers import TraceParent
 from mailweir.services.app import Host, Part
 from mailweir.services.feedback.find import Finder, Found
 from mailweir.services.feedback.join import check, check_time, joined, withdrawal
@@ -20,7 +21,8 @@ from mailweir.services.feedback.redaction import Redaction
 from mailweir.services.feedback.shards import Cause, ShardLimits, announcement, record_of
 from mailweir.services.feedback.store import Store
 from mailweir.services.feedback.verdicts import VerdictCounter
-from mailweir.services.stream import Batch, Kept, Partition, Record, Result, decode_all
+from mailweir.services.runs.contexts import shard_log_context
+from mailweir.services.stream import Batch, Kept, Partition, Record, Result, decode_all, sent_span
 from mailweir.services.telemetry import logger, note_ages
 
 __all__ = ["STAGE", "Keeper"]
@@ -76,11 +78,15 @@ class Keeper(Part):
         words = [_timely(*pair) for pair in zip(batch.records, decode_all(batch.records, Feedback), strict=True)]
         started = time.perf_counter()
         fresh = [(record.place, record.offset) not in held for record in batch.records]
-        results = await self._rows(batch.records, words, fresh)
+        with batch.step("find"):
+            results = await self._rows(batch.records, words, fresh)
         self._metrics.seconds.labels(STAGE, "find").observe(time.perf_counter() - started)
         batch.raise_if_abandoned()
-        await self._append(batch, [row for row in results if isinstance(row, FeedbackRow)])
-        return [_outcome(result) for result in results]
+        with batch.step("keep"):
+            await self._append(batch, [row for row, _ in results if isinstance(row, FeedbackRow)])
+        return [
+            result if isinstance(result, RecordError) else Kept(result.email_id, about) for result, about in results
+        ]
 
     async def _held(self, batch: Batch) -> set[tuple[Partition, int]]:
         """Where of a batch the ledger has rows already: they were written, and the worker died before it committed."""
@@ -96,33 +102,34 @@ class Keeper(Part):
 
     async def _rows(
         self, records: Sequence[Record], words: Sequence[Feedback | RecordError], fresh: Sequence[bool]
-    ) -> list[FeedbackRow | Feedback | RecordError]:
-        """Per record its row, or why there is none; the word itself if the ledger has it."""
+    ) -> list[tuple[FeedbackRow | Feedback | RecordError, TraceParent | None]]:
+        """Per record its row, or why there is none, and the span that decided; the word itself if the ledger has it."""
         asked = [
             word
             for word, new in zip(words, fresh, strict=True)
             if new and isinstance(word, Feedback) and not _only_withdraws(word)
         ]
         found = iter(await self._finder.find(asked) if asked else [])
-        rows: list[FeedbackRow | Feedback | RecordError] = []
+        rows: list[tuple[FeedbackRow | Feedback | RecordError, TraceParent | None]] = []
         for record, word, new in zip(records, words, fresh, strict=True):
             if isinstance(word, RecordError) or not new:
-                rows.append(word)
+                rows.append((word, None))
             elif _only_withdraws(word):
-                rows.append(withdrawal(word, record.coordinates))
+                rows.append((withdrawal(word, record.coordinates), None))
             else:
-                rows.append(self._row(record, word, next(found)))
+                about = next(found)
+                rows.append((self._row(record, word, about), about.made if isinstance(about, Found) else None))
         return rows
 
     def _row(self, record: Record, word: Feedback, found: Found | RecordError) -> FeedbackRow | RecordError:
         if isinstance(found, RecordError):
             return found
         try:
-            check(word, *found)
+            check(word, found.decision, found.email)
         except RecordError as error:
             error.detail.setdefault("email_id", word.email_id)
             return error
-        return joined(word, record.coordinates, *found, self._redaction)
+        return joined(word, record.coordinates, found.decision, found.email, self._redaction)
 
     async def _append(self, batch: Batch, rows: Sequence[FeedbackRow]) -> None:
         started = time.perf_counter()
@@ -215,7 +222,7 @@ class Keeper(Part):
         shard, changed = closed
         self._causes[shard] = "taxonomy" if changed else cause
         self._metrics.shards.labels(self._causes[shard]).inc()
-        log.info("shard_closed", shard_id=shard.shard_id, cause=self._causes[shard])
+        log.info("shard_closed", cause=self._causes[shard], **shard_log_context(shard.shard_id))
         return True
 
     async def _announce(self) -> None:
@@ -226,11 +233,19 @@ class Keeper(Part):
                 event = await self._stored(
                     announcement, self._ledger.store, shard, self._limits, self._causes.get(shard)
                 )
-                await self._sink.send([record_of(event, STAGE, self._prefix)])
+                await self._say(event)
                 await self._stored(self._ledger.store.create, shard.announcement, event.encode())
                 pages.unannounced.remove(shard)
                 self._causes.pop(shard, None)
-                log.info("shard_announced", shard_id=shard.shard_id, rows=event.rows, bytes=event.bytes)
+                context = shard_log_context(shard.shard_id)
+                log.info("shard_announced", rows=event.rows, bytes=event.bytes, **context)
+
+    async def _say(self, event: ShardClosed) -> None:
+        traces, begun = self._host.traces, time.time_ns()
+        record = record_of(event, STAGE, self._prefix, sampled=traces.on)
+        await self._sink.send([record])
+        if traces.on:
+            traces.record(sent_span(record, STAGE, begun))
 
     async def _stored(self, call: Callable[..., T], *arguments: Any) -> T:
         try:
@@ -253,10 +268,6 @@ def _timely(record: Record, word: Feedback | RecordError) -> Feedback | RecordEr
 def _only_withdraws(word: Feedback) -> bool:
     """It needs neither mail nor decision: taking a word back must be possible after the mail is gone."""
     return word.withdraws is not None and word.says_nothing
-
-
-def _outcome(result: FeedbackRow | Feedback | RecordError) -> Result:
-    return result if isinstance(result, RecordError) else Kept(result.email_id)
 
 
 def _by_place(records: Sequence[Record]) -> Mapping[Partition, list[Record]]:

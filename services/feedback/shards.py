@@ -9,12 +9,12 @@ from typing import Literal
 
 from mailweir.models.feedback import read_rows
 from mailweir.schemas.events import OffsetRange, ShardClosed, TaxonomyRef
-from mailweir.schemas.headers import child_traceparent, event_headers
-from mailweir.schemas.ids import digest, trace_id
+from mailweir.schemas.headers import event_headers
 from mailweir.schemas.topics import SHARDS
 from mailweir.services.feedback.ledger import Pages
 from mailweir.services.feedback.names import Shard
 from mailweir.services.feedback.store import Store
+from mailweir.services.runs.contexts import shard_context
 from mailweir.services.settings import Settings
 from mailweir.services.stream import Outgoing
 
@@ -75,8 +75,7 @@ def announcement(store: Store, shard: Shard, limits: ShardLimits, cause: Cause |
     )
 
 
-def record_of(event: ShardClosed, stage: str, prefix: str) -> Outgoing:
+def record_of(event: ShardClosed, stage: str, prefix: str, *, sampled: bool = False) -> Outgoing:
     """The record that announces it."""
-    trace = trace_id(digest("shard", event.shard_id))
-    headers = event_headers(event, stage, child_traceparent(trace, stage, event.shard_id))
+    headers = event_headers(event, stage, shard_context(event.shard_id, sampled=sampled))
     return Outgoing(SHARDS.full_name(prefix), event.shard_id.encode(), event.encode(), headers)

@@ -45,7 +45,8 @@ def register(host: Host) -> None:
         async for batch in batches:
             async with batch:
                 mails = [raw_mail(record) for record in batch.records]
-                results = await parsers.pool.parse_all(mails)
+                with batch.step("parse"):
+                    results = await parsers.pool.parse_all(mails)
                 for mail, result in zip(mails, results, strict=True):
                     if isinstance(result, Email):
                         seconds.observe(result.parse_ms / 1_000)

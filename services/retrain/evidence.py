@@ -10,6 +10,7 @@ from mailweir.schemas.events import ShardClosed
 from mailweir.services.retrain.counts import CountShard, ShardCounts
 from mailweir.services.retrain.policy import Evidence
 from mailweir.services.retrain.request import Champion
+from mailweir.services.runs.contexts import shard_log_context
 from mailweir.services.runs.history import History
 from mailweir.services.telemetry import logger
 
@@ -48,7 +49,7 @@ class Counter:
             counts = self._count(shard)
         except InputError as error:
             if shard.shard_id not in self.unreadable:
-                log.warning("shard_unreadable", shard_id=shard.shard_id, error=error.message)
+                log.warning("shard_unreadable", error=error.message, **shard_log_context(shard.shard_id))
             self.unreadable.add(shard.shard_id)
             return None
         self.unreadable.discard(shard.shard_id)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from mailweir.schemas.errors import BundleError
 from mailweir.schemas.events import ModelRef, RetrainRequested, ShardClosed, ShardRef, TaxonomyRef
-from mailweir.schemas.headers import child_traceparent, event_headers
-from mailweir.schemas.ids import digest, trace_id
+from mailweir.schemas.headers import event_headers
+from mailweir.schemas.ids import digest
 from mailweir.schemas.topics import RETRAIN
+from mailweir.services.runs.contexts import request_context
 from mailweir.services.settings import Settings
 from mailweir.services.stream import Outgoing
 
@@ -111,8 +112,7 @@ def request_run(
     )
 
 
-def record_of(request: RetrainRequested, prefix: str) -> Outgoing:
+def record_of(request: RetrainRequested, prefix: str, *, sampled: bool = False) -> Outgoing:
     """The record that asks for it."""
-    trace = trace_id(request.run_id)
-    headers = event_headers(request, "retrain", child_traceparent(trace, "retrain", request.run_id))
+    headers = event_headers(request, "retrain", request_context(request.run_id, sampled=sampled))
     return Outgoing(RETRAIN.full_name(prefix), request.run_id.encode(), request.encode(), headers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -16,8 +17,10 @@ from mailweir.services.retrain.policy import Verdict, judge
 from mailweir.services.retrain.request import Champion, record_of, request_run
 from mailweir.services.retrain.rules import Limits
 from mailweir.services.retrain.verdicts import GateVerdicts
+from mailweir.services.runs.contexts import run_log_context, shard_contexts
 from mailweir.services.runs.reader import HistoryReader
 from mailweir.services.runs.records import promotion_record
+from mailweir.services.stream import sent_span
 from mailweir.services.telemetry import logger
 
 __all__ = ["STAGE", "Trigger"]
@@ -110,14 +113,18 @@ class Trigger(Part):
             log.warning("demotion_not_announced", version=made.model.version, error=error.message)
 
     async def _ask(self, request: RetrainRequested, verdict: Verdict) -> None:
-        await self._sink.send([record_of(request, self._host.settings.topic_prefix)])
+        traces, begun = self._host.traces, time.time_ns()
+        record = record_of(request, self._host.settings.topic_prefix, sampled=traces.on)
+        await self._sink.send([record])
+        if traces.on:
+            traces.record(sent_span(record, STAGE, begun, shard_contexts(request)))
         self._said = ()
         self._host.metrics.retrain_open.set(1)
         for code in verdict.codes:
             self._host.metrics.retrain_requests.labels(code).inc()
         log.info(
             "retrain_requested",
-            run_id=request.run_id,
+            **run_log_context(request.run_id),
             reasons=verdict.codes,
             why=request.cause,
             shards=len(request.shards),

@@ -7,16 +7,17 @@ from pathlib import Path
 from mailweir.models.registry import Promotion
 from mailweir.schemas.events import ModelPromoted, RetrainFinished
 from mailweir.schemas.headers import child_traceparent, event_headers
-from mailweir.schemas.ids import digest, trace_id
+from mailweir.schemas.ids import digest
 from mailweir.schemas.topics import MODELS, RETRAIN
+from mailweir.services.runs.contexts import end_context
 from mailweir.services.stream import Outgoing
 
 __all__ = ["finished_record", "promotion_record"]
 
 
-def finished_record(end: RetrainFinished, prefix: str) -> Outgoing:
+def finished_record(end: RetrainFinished, prefix: str, *, sampled: bool = False) -> Outgoing:
     """For `mail.retrain`, beside the request of the same run."""
-    trace = child_traceparent(trace_id(end.run_id), "trainer", end.event_id)
+    trace = end_context(end.run_id, sampled=sampled)
     return Outgoing(RETRAIN.full_name(prefix), end.run_id.encode(), end.encode(), event_headers(end, "trainer", trace))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import SettingsConfigDict
 from pydantic_settings import SettingsError as NotJson
 
@@ -33,6 +33,22 @@ class Settings(LoopSettings):
         max_length=50,
         description="Mailboxes whose decisions are counted by name, as a JSON list; all others are `other`. Each is some more series "
         "for Prometheus, which then knows its name.",
+    )
+    otlp_endpoint: str = Field(
+        "",
+        pattern=r"^(https?://[^\s@?#]+)?$",
+        description="Base URL of an OpenTelemetry collector (OTLP over HTTP), such as http://127.0.0.1:4318; empty: no spans. "
+        "All workers should have the same.",
+    )
+    otlp_headers: SecretStr = Field(
+        SecretStr(""), description="Headers that the collector asks for, as name=value,name=value."
+    )
+    otlp_ratio: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="Share of the mails whose spans are sent; a mail that brings a traceparent is recorded as that says. A "
+        "billion mails a day are two billion spans at 1, and two million at 0.001, which shows what is common and misses what is rare.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line logged.")
     log_format: Literal["json", "console"] = Field("json", description="json for machines, console for reading along.")

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from mailweir.schemas.errors import AgentEnded, DependencyError, OutputTooLarge, RecordError, Unexpected, WriteRefused
-from mailweir.schemas.events import Event
-from mailweir.schemas.ids import trace_id
 from mailweir.schemas.topics import Topic
 from mailweir.services.stream.backoff import Backoff
 from mailweir.services.stream.breaker import RejectBreaker
-from mailweir.services.stream.letters import Writer, subject_of
-from mailweir.services.stream.record import Kept, Outgoing, Record
+from mailweir.services.stream.letters import Result, Writer, lineage, subject_of
+from mailweir.services.stream.record import Kept, Outgoing, Record, batch_context
+from mailweir.services.stream.spans import Handled, StageSpans
 from mailweir.services.stream.transport import Sink
 from mailweir.services.telemetry import Metrics, logger
 
 __all__ = ["Abandoned", "Batch", "Publisher", "Result", "agent_ended"]
 
 log = logger(__name__)
-
-Result = Event | RecordError | Kept
-"""What a stage makes of one record: something to publish, a reject, or nothing to publish because it is kept elsewhere."""
 
 
 class Abandoned(Exception):
@@ -50,12 +48,14 @@ class Publisher:
         breaker: RejectBreaker,
         metrics: Metrics,
         backoff: Backoff,
+        spans: StageSpans,
     ) -> None:
         self._writer = writer
         self._sink = sink
         self._breaker = breaker
         self._metrics = metrics
         self._backoff = backoff
+        self._spans = spans
         self._age = metrics.mail_age.labels(writer.stage)
         metrics.mails.labels(writer.stage, "published")  # a counter that begins at 1 shows no increase
         metrics.mails.labels(writer.stage, "rejected")
@@ -66,11 +66,13 @@ class Publisher:
         outgoing = [self._outgoing(batch, topic, *pair) for pair in zip(batch.records, results, strict=True)]
         codes = [self._code(result, item) for result, item in zip(results, outgoing, strict=True)]
         self._breaker.count(codes)
-        started = time.perf_counter()
+        started, sending_ns = time.perf_counter(), time.time_ns()
         await self._send(batch, [item for item in outgoing if item is not None])
         self._metrics.seconds.labels(self._writer.stage, "publish").observe(time.perf_counter() - started)
-        for record, result, code in zip(batch.records, results, codes, strict=True):
-            self._account(record, result, code)
+        handled = [Handled(*each) for each in zip(batch.records, results, outgoing, codes, strict=True)]
+        for one in handled:
+            self._account(one)
+        self._spans.published(batch, handled, sending_ns)
 
     def _outgoing(self, batch: Batch, topic: Topic, record: Record, result: Result) -> Outgoing | None:
         if isinstance(result, Kept):
@@ -82,27 +84,28 @@ class Publisher:
         while (error := await self._try(batch, outgoing)) is not None:
             tries += 1
             self._metrics.retries.labels(self._writer.stage, "publish").inc()
-            log.warning("publish_retried", stage=self._writer.stage, tries=tries, error=error.message)
+            about = batch_context(batch.records)
+            log.warning("publish_retried", stage=self._writer.stage, tries=tries, error=error.message, **about)
             await self._backoff.pause(tries)
 
     async def _try(self, batch: Batch, outgoing: Sequence[Outgoing]) -> DependencyError | None:
         batch.raise_if_abandoned()
         try:
             if outgoing:
-                await self._put(outgoing)
+                await self._put(batch, outgoing)
         except DependencyError as error:
             batch.held = True
             return error
         batch.held = False
         return None
 
-    async def _put(self, outgoing: Sequence[Outgoing]) -> None:
+    async def _put(self, batch: Batch, outgoing: Sequence[Outgoing]) -> None:
         try:
             await self._sink.send(outgoing)
         except WriteRefused as error:
-            await self._sink.send(self._shortened(outgoing, error))
+            await self._sink.send(self._shortened(batch, outgoing, error))
 
-    def _shortened(self, outgoing: Sequence[Outgoing], refused: WriteRefused) -> list[Outgoing]:
+    def _shortened(self, batch: Batch, outgoing: Sequence[Outgoing], refused: WriteRefused) -> list[Outgoing]:
         """The same without the bytes of dead letters that compression did not make fit.
 
         Raises:
@@ -111,7 +114,8 @@ class Publisher:
         shorter = [self._writer.fitting(item) for item in outgoing]
         if shorter == list(outgoing):
             raise refused
-        log.warning("dead_letter_without_its_bytes", stage=self._writer.stage, error=refused.message)
+        about = batch_context(batch.records)
+        log.warning("dead_letter_without_its_bytes", stage=self._writer.stage, error=refused.message, **about)
         return shorter
 
     def _code(self, result: Result, outgoing: Outgoing | None) -> str | None:
@@ -120,22 +124,28 @@ class Publisher:
             return result.code
         return OutputTooLarge.code if outgoing is not None and self._writer.is_dead(outgoing) else None
 
-    def _account(self, record: Record, result: Result, code: str | None) -> None:
-        stage = self._writer.stage
-        good = "kept" if isinstance(result, Kept) else "published"
+    def _account(self, one: Handled) -> None:
+        stage, record, code = self._writer.stage, one.record, one.code
+        good = "kept" if isinstance(one.result, Kept) else "published"
         self._metrics.mails.labels(stage, "rejected" if code else good).inc()
         self._age.observe(max(time.time() - record.timestamp_ms / 1_000, 0.0))
-        email = subject_of(record, result)
-        context = record.log_context() | {
-            "stage": stage,
-            "email_id": email,
-            "trace_id": record.trace or trace_id(email),
-        }
+        email = subject_of(record, one.result)
+        about = {"stage": stage, "email_id": email, "trace_id": lineage(record, one.result, email)[1]}
+        context = record.place_context() | about
         if code is None:
             log.debug(good, **context)
             return
         self._metrics.rejects.labels(stage, code).inc()
         log.warning("rejected", code=code, **context)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A part of a batch's work."""
+
+    name: str
+    begun_ns: int  # since 1970
+    ended_ns: int
 
 
 class Batch:
@@ -151,6 +161,8 @@ class Batch:
         self.assignment = assignment  # counts up with each rebalance: what a stage knew of a partition before is stale
         self.outcome: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
         self._publisher = publisher
+        self.begun_ns = time.time_ns()
+        self.steps: list[Step] = []
         self.held = False  # waits for something that is away
         self._published = False
         self._abandoned = False
@@ -165,6 +177,13 @@ class Batch:
         """
         await self._publisher.publish(self, topic, results)
         self._published = True
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """A part of the work, for the batch's trace."""
+        begun = time.time_ns()
+        yield
+        self.steps.append(Step(name, begun, time.time_ns()))
 
     def abandon(self) -> None:
         """Give the batch up uncommitted; what it still does has no effect on offsets."""

@@ -22,7 +22,7 @@ from aiokafka.errors import (
 from mailweir.schemas.errors import AccessRefused, BrokerUnreachable, DependencyError, SettingsError
 from mailweir.services.settings import Settings
 
-__all__ = ["admin_client", "client_options", "close", "failure", "unreachable"]
+__all__ = ["admin_client", "client_id", "client_options", "close", "failure", "unreachable"]
 
 # A topic that comes back, or gets more partitions, is noticed after this; the clients' own five minutes are a long silence.
 _METADATA_MAX_AGE_MS = 30_000
@@ -30,6 +30,11 @@ _METADATA_MAX_AGE_MS = 30_000
 _CLOSE_SECONDS = 5.0
 _GOODBYE_SECONDS = 0.5
 _REFUSED = (TopicAuthorizationFailedError, GroupAuthorizationFailedError, SaslAuthenticationFailed)
+
+
+def client_id(settings: Settings, part: str = "") -> str:
+    """What a client of ours calls itself towards brokers and collectors."""
+    return "-".join(filter(None, ("mailweir", part, settings.instance or str(os.getpid()))))
 
 
 def client_options(settings: Settings, part: str = "") -> dict[str, Any]:
@@ -40,7 +45,7 @@ def client_options(settings: Settings, part: str = "") -> dict[str, Any]:
     """
     options: dict[str, Any] = {
         "bootstrap_servers": settings.kafka_bootstrap,
-        "client_id": "-".join(filter(None, ("mailweir", part, settings.instance or str(os.getpid())))),
+        "client_id": client_id(settings, part),
         "security_protocol": settings.kafka_security,
         "request_timeout_ms": settings.request_timeout_ms,
         "metadata_max_age_ms": _METADATA_MAX_AGE_MS,

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mailweir.schemas.errors import OutputTooLarge, RecordError
 from mailweir.schemas.events import DeadLetter, Event, original_headers, utc_now
-from mailweir.schemas.headers import child_traceparent, event_headers
+from mailweir.schemas.headers import TraceParent, event_headers
 from mailweir.schemas.ids import trace_id
 from mailweir.schemas.topics import DEAD, Topic
 from mailweir.services.stream.record import Kept, Outgoing, Record
+from mailweir.services.telemetry import Traces
 
-__all__ = ["FRAMING", "Writer", "subject_of"]
+__all__ = ["FRAMING", "Result", "Writer", "lineage", "subject_of"]
+
+Result = Event | RecordError | Kept
+"""What a stage makes of one record: something to publish, a reject, or nothing to publish because it is kept elsewhere."""
 
 # Record batch framing (61 bytes), record framing and varints, with room to spare.
 FRAMING = 1_024
@@ -20,17 +23,25 @@ FRAMING = 1_024
 _NOTE_BYTES = 64 * 1024
 
 
-_EMAIL_ID = re.compile(rb"[0-9a-f]{64}")
-
-
-def subject_of(record: Record, result: Event | RecordError | Kept) -> str:
+def subject_of(record: Record, result: Result) -> str:
     """The email id that a result is about; empty if nobody could tell."""
     if isinstance(result, Kept):
         return result.email_id
     if isinstance(result, RecordError):
-        key = record.key.decode() if record.key and _EMAIL_ID.fullmatch(record.key) else ""
-        return str(result.detail.get("email_id", key))
+        return str(result.detail.get("email_id") or record.email_id or "")
     return str(getattr(result, "email_id", result.event_id))
+
+
+def lineage(record: Record, result: Result, subject: str) -> tuple[TraceParent | None, str]:
+    """What a result follows from, and its trace; empty if nobody could tell.
+
+    What the record carries, unless nobody recorded that and it is known what the record is about: a word of a person joins the
+    trace of the mail, and the two can be days apart.
+    """
+    parent, about = record.parent, result.about if isinstance(result, Kept) else None
+    if about and not (parent and parent.sampled):
+        parent = about
+    return parent, parent.trace if parent else trace_id(subject)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +50,7 @@ class Writer:
 
     stage: str
     prefix: str
+    traces: Traces = field(default_factory=Traces)
 
     def result(self, record: Record, topic: Topic, result: Event | RecordError, attempt: int) -> Outgoing:
         """The record for `topic`, or a dead letter if the result is an error or does not fit."""
@@ -58,7 +70,7 @@ class Writer:
             code=error.code,
             message=error.message,
             attempts=attempt,
-            trace_id=record.trace or trace_id(subject_of(record, error)),
+            trace_id=lineage(record, error, subject_of(record, error))[1],
             rejected_at=utc_now(),
         )
         headers = [*original_headers(record.headers), *letter.headers()]
@@ -79,6 +91,6 @@ class Writer:
 
     def _event(self, record: Record, topic: Topic, event: Event) -> Outgoing:
         subject = subject_of(record, event)
-        trace = record.trace or trace_id(subject)
-        headers = event_headers(event, self.stage, child_traceparent(trace, self.stage, subject))
+        parent, trace = lineage(record, event, subject)
+        headers = event_headers(event, self.stage, self.traces.context(parent, trace, self.stage, subject))
         return Outgoing(topic.full_name(self.prefix), subject.encode(), event.encode(), headers)

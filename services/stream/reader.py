@@ -22,7 +22,7 @@ from mailweir.services.stream.gather import Gatherer
 from mailweir.services.stream.lag import LagMeter
 from mailweir.services.stream.plan import Progress, ReaderPlan
 from mailweir.services.stream.proof import Proof
-from mailweir.services.stream.record import Partition, Record
+from mailweir.services.stream.record import Partition, Record, batch_context
 from mailweir.services.stream.transport import Sink, Source
 from mailweir.services.telemetry import Metrics, logger
 
@@ -168,7 +168,7 @@ class Reader(Service):
         """The batch was given up. Unless its partitions were taken or we stop, the next commit would cover it."""
         if epoch == self._epoch and not self.should_stop:
             raise agent_ended(self.plan.stage)
-        log.info("batch_left_to_others", stage=self.plan.stage, mails=len(records))
+        log.info("batch_left_to_others", stage=self.plan.stage, **batch_context(records))
 
     async def _deliver(self, records: Sequence[Record]) -> None:
         """Hand the records to the agent until they are done. Raises Abandoned if they are no longer ours."""
@@ -199,7 +199,7 @@ class Reader(Service):
         Raises:
             DeliveryError: each of several records fails in the same way; then none of them is to blame.
         """
-        log.error("stage_raised", stage=self.plan.stage, mails=len(records), error=where(error))
+        log.error("stage_raised", stage=self.plan.stage, error=where(error), **batch_context(records))
         self._metrics.redelivered.labels(self.plan.stage, "raised").inc(len(records))
         guilty = [(record, alone) for record in records if (alone := await self._settle([record], _ATTEMPTS))]
         if len(guilty) == len(records) > 1 and len({where(cause) for _, cause in guilty}) == 1:
@@ -228,7 +228,7 @@ class Reader(Service):
         self._metrics.commits.labels(self.plan.stage, "done" if done else "refused").inc()
         if not done:
             self._metrics.redelivered.labels(self.plan.stage, "not_committed").inc(len(records))
-            log.warning("commit_came_too_late", stage=self.plan.stage, mails=len(records))
+            log.warning("commit_came_too_late", stage=self.plan.stage, **batch_context(records))
             return False
         self.progress.moved_at = time.monotonic()
         self.progress.finished += len(records)
@@ -275,7 +275,7 @@ class Reader(Service):
 
     def _abandon(self) -> None:
         batch = self._batch
-        log.warning("batch_abandoned", stage=self.plan.stage, mails=len(batch.records) if batch else 0)
+        log.warning("batch_abandoned", stage=self.plan.stage, **batch_context(batch.records if batch else ()))
         if batch:
             batch.abandon()
 
@@ -286,7 +286,8 @@ class Reader(Service):
 
     async def _wait_out(self, step: str, tries: int, error: DependencyError) -> None:
         self._metrics.retries.labels(self.plan.stage, step).inc()
-        log.warning("dependency_away", stage=self.plan.stage, step=step, tries=tries, error=error.message)
+        context = batch_context(self._batch.records) if self._batch else {}
+        log.warning("dependency_away", stage=self.plan.stage, step=step, tries=tries, error=error.message, **context)
         if self._batch:
             self._batch.held = True
         await self._backoff.pause(tries)

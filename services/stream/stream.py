@@ -15,8 +15,9 @@ from mailweir.services.stream.letters import Writer
 from mailweir.services.stream.plan import ReaderPlan
 from mailweir.services.stream.reader import Reader
 from mailweir.services.stream.record import Record
+from mailweir.services.stream.spans import StageSpans
 from mailweir.services.stream.transport import Bus, Journal, Lookup, Sink
-from mailweir.services.telemetry import Metrics
+from mailweir.services.telemetry import Metrics, Traces
 
 __all__ = ["Stream", "one_token"]
 
@@ -29,12 +30,13 @@ def one_token(_: Record) -> int:
 class Stream:
     """The streams of one worker process."""
 
-    def __init__(self, app: faust.App, bus: Bus, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, app: faust.App, bus: Bus, settings: Settings, metrics: Metrics, traces: Traces) -> None:
         self.readers: list[Reader] = []
         self._app = app
         self._bus = bus
         self._settings = settings
         self._metrics = metrics
+        self._traces = traces
 
     def batches(
         self, topic: Topic, stage: str, weigh: Weigh = one_token, limits: BatchLimits | None = None
@@ -60,6 +62,10 @@ class Stream:
         """A reader of a whole topic, for what a stage must know before it decides anything."""
         return self._bus.journal(topic.full_name(self._settings.topic_prefix))
 
+    def spans(self, stage: str) -> StageSpans:
+        """What makes the spans of a stage."""
+        return StageSpans(self._traces, stage, self._settings)
+
     def sink(self) -> Sink:
         """A producer of its own, for what follows from no batch."""
         return self._bus.sink()
@@ -72,12 +78,12 @@ class Stream:
         settings, name = self._settings, topic.full_name(self._settings.topic_prefix)
         backoff = Backoff(settings.retry_backoff_max_ms)
         breaker = RejectBreaker(stage, settings.reject_window, settings.reject_ratio_max)
-        sink = self._bus.sink()
+        sink, writer = self._bus.sink(), Writer(stage, settings.topic_prefix, self._traces)
         return Reader(
             ReaderPlan(stage, settings.kafka_bootstrap, settings.rebalance_wait_ms, backoff),
             self._bus.source(name, f"{settings.group_prefix}.{stage}"),
             sink,
-            Publisher(Writer(stage, settings.topic_prefix), sink, breaker, self._metrics, backoff),
+            Publisher(writer, sink, breaker, self._metrics, backoff, self.spans(stage)),
             channel,
             gatherer,
             self._metrics,

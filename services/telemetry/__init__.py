@@ -1,7 +1,18 @@
-"""Logs and metrics."""
+"""Logs, metrics and traces."""
 
 from mailweir.services.telemetry.ages import note_ages
-from mailweir.services.telemetry.logs import configure_logging, logger
+from mailweir.services.telemetry.logs import configure_logging, logged_with, logger
 from mailweir.services.telemetry.metrics import Metrics
+from mailweir.services.telemetry.traces import Collector, Span, Traces, open_traces
 
-__all__ = ["Metrics", "configure_logging", "logger", "note_ages"]
+__all__ = [
+    "Collector",
+    "Metrics",
+    "Span",
+    "Traces",
+    "configure_logging",
+    "logged_with",
+    "logger",
+    "note_ages",
+    "open_traces",
+]

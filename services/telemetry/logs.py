@@ -9,10 +9,14 @@ from typing import Any
 import orjson
 import structlog
 
-__all__ = ["configure_logging", "logger"]
+__all__ = ["configure_logging", "logged_with", "logger"]
+
+logged_with = structlog.contextvars.bound_contextvars
+"""Context manager: every line logged within it, in this task or thread, has these fields."""
 
 # Libraries that speak often: their warnings matter, their progress does not.
 _QUIET = {"aiokafka": logging.WARNING, "faust": logging.WARNING, "mode": logging.WARNING, "asyncio": logging.WARNING}
+_SILENT = "opentelemetry"  # says the same for every request that fails; telemetry/otlp.py says it once
 
 
 def configure_logging(level: str = "info", form: str = "json") -> None:
@@ -45,6 +49,9 @@ def configure_logging(level: str = "info", form: str = "json") -> None:
     logging.basicConfig(handlers=[handler], level=threshold, force=True)
     for name, least in _QUIET.items():
         logging.getLogger(name).setLevel(max(least, threshold))
+    silent = logging.getLogger(_SILENT)
+    silent.propagate = False
+    silent.handlers = [logging.NullHandler()]  # with none at all, Python writes to standard error itself
 
 
 _NO_GROUP_YET = "Group Coordinator Request failed: [Error 15]"

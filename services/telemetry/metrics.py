@@ -105,6 +105,7 @@ class Metrics:
             "Offsets that the broker does not have: expired unread, compacted or transaction marks.",
             "stage",
         )
+        self.spans = c("mailweir_spans", "Spans: sent, failed at the collector, dropped as too many waited.", "outcome")
         self.contact = g("mailweir_broker_contact_seconds", "Seconds since a broker last answered.", "stage")
         self.partitions = g("mailweir_assigned_partitions", "Partitions assigned now.", "stage")
         place = ("stage", "topic", "partition")

@@ -10,17 +10,19 @@ from mailweir.models.registry import Promotion
 from mailweir.models.training.gate import Limits
 from mailweir.schemas.events import RetrainFinished, utc_now
 from mailweir.schemas.topics import RETRAIN, SHARDS
+from mailweir.services.runs.contexts import run_log_context
 from mailweir.services.runs.history import History
 from mailweir.services.runs.reader import HistoryReader
 from mailweir.services.runs.records import finished_record, promotion_record
 from mailweir.services.settings import Settings
-from mailweir.services.stream import Bus
-from mailweir.services.telemetry import logger
+from mailweir.services.stream import Bus, traces_of
+from mailweir.services.telemetry import Metrics, logged_with, logger
 from mailweir.services.trainer.carry import carry_out
 from mailweir.services.trainer.champion import open_house
 from mailweir.services.trainer.find import Found, find
 from mailweir.services.trainer.folder import held
 from mailweir.services.trainer.progress import Tell, silent, to_log, together
+from mailweir.services.trainer.spans import traced
 
 __all__ = ["find_run", "finish", "run_job"]
 
@@ -50,16 +52,25 @@ def find_run(settings: Settings, connect: Connect, wanted: str | None) -> Found:
 
 
 def finish(
-    settings: Settings, connect: Connect, found: Found, tell: Tell = silent, limits: Limits | None = None
+    settings: Settings,
+    connect: Connect,
+    found: Found,
+    tell: Tell = silent,
+    limits: Limits | None = None,
+    metrics: Metrics | None = None,
 ) -> RetrainFinished:
     """Carry it out and tell its end; the folder is held until it was told."""
     run_id = found.request.run_id
-    with held(settings, run_id) as folder:
-        end = carry_out(settings, found.request, found.shards, folder, together(tell, to_log(run_id)), limits)
-        made = None
-        if end.outcome == "promoted":
-            made = open_house(settings).promotion_by(run_id, found.request.champion.name)
-        asyncio.run(_tell(settings, connect, end, made))
+    traces = traces_of(settings, metrics or Metrics())
+    with logged_with(**run_log_context(run_id)), traced(traces, found.request) as (spans, ended):
+        with held(settings, run_id) as folder:
+            tells = together(tell, to_log(run_id), spans.tell)
+            end = carry_out(settings, found.request, found.shards, folder, tells, limits)
+            made = None
+            if end.outcome == "promoted":
+                made = open_house(settings).promotion_by(run_id, found.request.champion.name)
+            asyncio.run(_tell(settings, connect, end, made, sampled=traces.on))
+        ended(end)
     return end
 
 
@@ -73,7 +84,9 @@ async def _history(settings: Settings, connect: Connect) -> History:
         await reader.stop()
 
 
-async def _tell(settings: Settings, connect: Connect, end: RetrainFinished, made: Promotion | None) -> None:
+async def _tell(
+    settings: Settings, connect: Connect, end: RetrainFinished, made: Promotion | None, *, sampled: bool
+) -> None:
     """Unless an end is there: of a process that was killed right after it told, or of who gave this one up."""
     run = (await _history(settings, connect)).runs.get(end.run_id)
     if run is not None and run.end is not None:
@@ -84,6 +97,6 @@ async def _tell(settings: Settings, connect: Connect, end: RetrainFinished, made
     promoted = [promotion_record(made, open_house(settings).folder(made.model), prefix)] if made else []
     await sink.start()
     try:
-        await sink.send([*promoted, finished_record(end, prefix)])
+        await sink.send([*promoted, finished_record(end, prefix, sampled=sampled)])
     finally:
         await sink.stop()

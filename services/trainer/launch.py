@@ -11,11 +11,13 @@ from datetime import timedelta
 from mailweir.schemas.errors import DependencyError
 from mailweir.schemas.events import RetrainFinished, RetrainRequested, utc_now
 from mailweir.services.app import Host, Part
+from mailweir.services.runs.contexts import run_log_context
 from mailweir.services.runs.history import Run
 from mailweir.services.runs.reader import HistoryReader
 from mailweir.services.runs.records import finished_record
-from mailweir.services.telemetry import logger
+from mailweir.services.telemetry import logged_with, logger
 from mailweir.services.trainer.child import Child, End, Limits
+from mailweir.services.trainer.spans import process_span
 
 __all__ = ["COMMAND", "STAGE", "Launcher"]
 
@@ -98,16 +100,17 @@ class Launcher(Part):
         run = (await self._reader.catch_up()).open_run(utc_now())
         if run is None:
             return False
-        end = await self._try(run.request)
-        if self.should_stop or not self._host.stream.reads(STAGE):
-            self._count("left")
-            return False
-        return await self._settle(run, end)
+        with logged_with(**run_log_context(run.request.run_id)):
+            end = await self._try(run.request)
+            if self.should_stop or not self._host.stream.reads(STAGE):
+                self._count("left")
+                return False
+            return await self._settle(run, end)
 
     async def _try(self, request: RetrainRequested) -> End:
-        metrics, began = self._host.metrics, time.monotonic()
+        metrics, began, begun_ns = self._host.metrics, time.monotonic(), time.time_ns()
         self._child = child = await Child.start([*self._command, request.run_id])
-        log.info("trainer_started", run_id=request.run_id, pid=child.pid, shards=len(request.shards))
+        log.info("trainer_started", pid=child.pid, shards=len(request.shards))
         metrics.trainer_running.set(1)
         try:
             end = await child.finish(self._limits(request), metrics.trainer_memory.set, self._unwanted)
@@ -116,7 +119,9 @@ class Launcher(Part):
             metrics.trainer_running.set(0)
         seconds = time.monotonic() - began
         metrics.trainer_seconds.observe(seconds)
-        log.info("trainer_ended", run_id=request.run_id, code=end.code, cause=end.cause, seconds=round(seconds, 1))
+        log.info("trainer_ended", code=end.code, cause=end.cause, seconds=round(seconds, 1))
+        if self._host.traces.on:
+            self._host.traces.record(process_span(request, begun_ns, child.pid, end.code, _error(end)))
         return end
 
     async def _settle(self, run: Run, end: End) -> bool:
@@ -132,7 +137,7 @@ class Launcher(Part):
         self._crashes[run_id] = self._crashes.get(run_id, 0) + 1
         if not end.stopped and end.code != _SETUP and self._crashes[run_id] < _TRIES:
             self._host.metrics.trainer_restarts.inc()
-            log.warning("trainer_restarted", run_id=run_id, cause=end.cause)
+            log.warning("trainer_restarted", cause=end.cause)
             return True
         return await self._give_up(run_id, end)
 
@@ -149,7 +154,7 @@ class Launcher(Part):
         await self._sink.send([finished_record(event, self._host.settings.topic_prefix)])
         self._crashes.pop(run_id, None)
         self._count("failed")
-        log.error("trainer_failed", run_id=run_id, cause=end.cause)
+        log.error("trainer_failed", cause=end.cause)
         return True
 
     def _limits(self, request: RetrainRequested) -> Limits:
@@ -168,3 +173,8 @@ class Launcher(Part):
 
     def _count(self, outcome: str) -> None:
         self._host.metrics.trainer_runs.labels(outcome).inc()
+
+
+def _error(end: End) -> str:
+    """For a span: no text of the process."""
+    return "" if end.code in (0, 1) and not end.stopped else "stopped" if end.stopped else f"exit_{end.code}"

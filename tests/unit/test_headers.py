@@ -12,13 +12,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailweir.schemas.events import Decision
-from mailweir.schemas.headers import child_traceparent, event_headers, header, trace_of
+from mailweir.schemas.headers import (
+    TraceParent,
+    child_traceparent,
+    event_headers,
+    header,
+    traceparent_of,
+)
 from mailweir.schemas.ids import trace_id
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "v1"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN = "00f067aa0ba902b7"
 PARENT = f"00-{TRACE}-{SPAN}-01"
+
+
+def trace_of(headers: list[tuple[str, bytes | None]]) -> str | None:
+    found = traceparent_of(headers)
+    return found.trace if found else None
 
 
 def test_an_event_carries_its_cloudevents_attributes() -> None:
@@ -90,10 +101,19 @@ def test_a_record_without_traceparent_has_no_trace() -> None:
 def test_a_child_keeps_the_trace_and_a_repeat_is_the_same_span(email: str, stage: str) -> None:
     """What a stage makes of a mail stays in its trace, also in a trace made from the id; repeats join their first try."""
     made = child_traceparent(trace_id(email), stage, email)
-    assert re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-01", made)
-    assert trace_of([("traceparent", made.encode())]) == email[:32]
+    assert re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-00", str(made))
+    assert trace_of([("traceparent", str(made).encode())]) == email[:32]
     assert made == child_traceparent(trace_id(email), stage, email)
     assert made != child_traceparent(trace_id(email), stage + "2", email)
+
+
+@pytest.mark.parametrize(("flags", "sampled"), [("00", False), ("01", True), ("02", False), ("03", True), ("ff", True)])
+def test_the_lowest_flag_says_whether_a_trace_is_recorded(flags: str, sampled: bool) -> None:  # noqa: FBT001
+    """The other flags are of later levels of the standard and change nothing; what we write says the same."""
+    [name, trace, span] = ["traceparent", TRACE, SPAN]
+    found = traceparent_of([(name, f"00-{trace}-{span}-{flags}".encode())])
+    assert found == TraceParent(trace, span, sampled)
+    assert traceparent_of([(name, str(found).encode())]) == found
 
 
 def test_golden_raw_mail_headers_are_understood() -> None:

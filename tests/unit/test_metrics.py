@@ -49,6 +49,7 @@ COUNTED = [
     "_rollbacks",
     "_abstentions",
     "_steps",
+    "_spans",
 ]
 """What has no unit is counted: the name ends in what."""
 PURE = {

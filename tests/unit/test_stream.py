@@ -20,6 +20,7 @@ from mailweir.services.stream.producer import waves
 from mailweir.services.stream.seat import Seat
 from mailweir.services.stream.sequence import Gap, Sequence
 from mailweir.services.telemetry.logs import _Calm
+from mailweir.services.telemetry.traces import MemoryTraces
 
 PLACE = ("mail.raw", 0)
 
@@ -123,8 +124,8 @@ def test_a_dead_letter_of_a_dead_letter_names_the_last_cause_only() -> None:
 
 
 def test_a_result_continues_the_trace_it_came_with() -> None:
-    """The trace id stays, the span is new; a mail without a trace gets one that follows from its id."""
-    writer = Writer("ingest", "mail")
+    """The trace id stays, a span that is recorded is new; a mail without a trace gets one that follows from its id."""
+    writer = Writer("ingest", "mail", MemoryTraces())
     email = Email(email_id="ab" * 32, mailbox="sales")
     parent = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     traced = Record("mail.raw", 0, 1, None, b"x", (("traceparent", parent),), 0)
@@ -132,6 +133,17 @@ def test_a_result_continues_the_trace_it_came_with() -> None:
     assert spans[0].startswith(b"00-0af7651916cd43dd8448eb211c80319c-")
     assert parent not in spans
     assert spans[1].startswith(b"00-" + b"ab" * 16)
+    assert writer.result(record(1), PARSED, email, 2).headers[-1] == ("traceparent", spans[1])
+
+
+def test_a_stage_that_records_nothing_hands_the_context_on() -> None:
+    """As the standard asks: a span that is nowhere would be a hole in somebody's trace. One made up says that it is none."""
+    writer, email = Writer("ingest", "mail"), Email(email_id="ab" * 32, mailbox="sales")
+    parent = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    traced = Record("mail.raw", 0, 1, None, b"x", (("traceparent", parent),), 0)
+    spans = [dict(writer.result(r, PARSED, email, 1).headers)["traceparent"] for r in (traced, record(1))]
+    assert spans[0] == parent
+    assert spans[1].endswith(b"-00")
 
 
 def test_a_client_that_repeats_itself_is_held_back_and_counted() -> None:

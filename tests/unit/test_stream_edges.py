@@ -17,8 +17,8 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 FRAME = 1_024  # what a record batch adds to a record, generously
 
 
-def _record(*headers: tuple[str, bytes], key: bytes = b"sales") -> Record:
-    return Record("mail.raw", 0, 7, key, b"x", headers, 0)
+def _record(*headers: tuple[str, bytes], key: bytes = b"sales", topic: str = "mail.raw") -> Record:
+    return Record(topic, 0, 7, key, b"x", headers, 0)
 
 
 def test_the_producer_waits_for_all_copies_and_writes_none_twice() -> None:
@@ -55,7 +55,7 @@ def test_whatever_mail_raw_takes_fits_the_dead_letters_with_its_cause() -> None:
     ("record", "trace"),
     [
         (_record(("traceparent", f"00-{TRACE}-b7ad6b7169203331-01".encode())), TRACE),
-        (_record(key=b"ab" * 32), "ab" * 16),  # the key of a parsed mail is its id
+        (_record(key=b"ab" * 32, topic="mail.parsed"), "ab" * 16),  # the key of a parsed mail is its id
     ],
 )
 def test_a_dead_letter_continues_the_trace(record: Record, trace: str) -> None:
