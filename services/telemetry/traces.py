@@ -103,9 +103,7 @@ class Collector:
 
 
 def own_context(trace: str = "") -> TraceParent:
-    """The context of a recorded span that no record carries, so that it may have another id when it comes again; in a trace of its own
-    unless one is named.
-    """
+    """The context of a recorded span that no record carries: its id may be any. Without a `trace` it begins one."""
     return TraceParent(trace or os.urandom(16).hex(), os.urandom(8).hex(), sampled=True)
 
 
