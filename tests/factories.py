@@ -106,6 +106,11 @@ async def running(bus: Bus, handle: Handle, **changes: Any) -> AsyncIterator[Hos
         yield host
 
 
+def value(host: Host, metric: str, **labels: str) -> float:
+    """Of a metric of this host; 0 where there is no such series."""
+    return host.metrics.registry.get_sample_value(metric, labels) or 0.0
+
+
 async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
     """Wait for a condition; fail when it does not come true."""
     async with asyncio.timeout(seconds):
