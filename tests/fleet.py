@@ -62,7 +62,7 @@ class Worker:
         """The address that it printed."""
         return str(orjson.loads(self.told.read_bytes().splitlines()[0])["metrics"])
 
-    def figure(self, name: str, **labels: str) -> float:
+    def figure(self, name: str, /, **labels: str) -> float:
         """What it tells Prometheus of a metric now: the sum over all labels but these, 0 where there is no such series."""
         with urlopen(self.metrics, timeout=10) as answer:
             return Scrape(answer.read().decode()).total(name, **labels)

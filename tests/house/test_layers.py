@@ -85,6 +85,19 @@ def test_opentelemetry_is_known_to_one_module_only(graph: grimp.ImportGraph) -> 
     assert graph.find_modules_that_directly_import("opentelemetry") == {"mailweir.services.telemetry.otlp"}
 
 
+def test_one_place_declares_metrics() -> None:
+    """What prometheus_client has to offer elsewhere is serving and reading them."""
+    kinds = {"Counter", "Gauge", "Histogram", "Summary", "Info", "Enum"}
+    declaring = {
+        str(path)
+        for path, module in modules().items()
+        for node in ast.walk(module)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("prometheus_client")
+        if kinds & {alias.name for alias in node.names}
+    }
+    assert declaring == {"services/telemetry/metrics.py"}
+
+
 def test_one_place_reads_the_environment() -> None:
     """All else is told by the settings."""
     readers = {
