@@ -25,14 +25,8 @@ __all__ = ["Decided", "Decider", "Mail", "decide_all", "decision_of", "id_under"
 
 log = logger(__name__)
 
-_STEPS = (
-    "tokenize",
-    "model",
-    "entities",
-    "sentences",
-    "rules",
-    "linear",
-)  # the last three only where there is what does them
+# of a mail; the last three only where there is what does them
+_STEPS = ("tokenize", "model", "entities", "sentences", "rules", "linear")
 
 
 Mail = tuple[Email, Coordinates | None]
