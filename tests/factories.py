@@ -106,11 +106,6 @@ async def running(bus: Bus, handle: Handle, **changes: Any) -> AsyncIterator[Hos
         yield host
 
 
-def value(host: Host, metric: str, **labels: str) -> float:
-    """Of a metric of this host; 0 where there is no such series."""
-    return host.metrics.registry.get_sample_value(metric, labels) or 0.0
-
-
 async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
     """Wait for a condition; fail when it does not come true."""
     async with asyncio.timeout(seconds):
@@ -123,3 +118,8 @@ async def finish(bus: MemoryBus, handle: Handle, count: int, **changes: Any) -> 
     async with running(bus, handle, **changes) as host:
         await until(lambda: len(bus.records("mail.parsed")) + len(bus.records("mail.dead")) >= count)
     return host
+
+
+def value(host: Host, metric: str, **labels: str) -> float:
+    """Of a metric of this host; 0 where there is no such series."""
+    return host.metrics.registry.get_sample_value(metric, labels) or 0.0

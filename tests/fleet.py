@@ -64,7 +64,7 @@ class Worker:
 
     def figure(self, name: str, /, **labels: str) -> float:
         """What it tells Prometheus of a metric now: the sum over all labels but these, 0 where there is no such series."""
-        with urlopen(self.metrics, timeout=10) as answer:
+        with urlopen(self.metrics, timeout=60) as answer:
             return Scrape(answer.read().decode()).total(name, **labels)
 
     def end(self, number: signal.Signals) -> int:
