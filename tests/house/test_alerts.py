@@ -95,7 +95,9 @@ def test_no_rule_adds_up_environments() -> None:
     summed = re.compile(r"\b(?:sum|min|max|avg|count)\b *(.{0,16})")
     found = [rest for rule in rules() for rest in summed.findall(re.sub(r"\w*:\w+:\w+", "", rule["expr"]))]
     assert len(found) > 40
-    assert {rest for rest in found if not rest.startswith(("by (environment,", "by (environment)", "by (job, instan"))} == set()
+    assert {
+        rest for rest in found if not rest.startswith(("by (environment,", "by (environment)", "by (job, instan"))
+    } == set()
 
 
 def test_every_record_is_used() -> None:

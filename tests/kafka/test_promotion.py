@@ -59,7 +59,7 @@ class Stream:
 
 def _metrics(worker: Worker) -> dict[str, float]:
     url = orjson.loads(worker.told.read_bytes().splitlines()[0])["metrics"]
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=30) as answer:
         lines = [line.rpartition(" ") for line in answer.read().decode().splitlines() if not line.startswith("#")]
     return {name: float(value) for name, _, value in lines}
 

@@ -145,7 +145,7 @@ async def test_a_bad_version_is_repaired_through_a_kill_and_every_decision_repla
 
 def _serves(worker: Worker, version: str) -> bool:
     url = orjson.loads(worker.told.read_bytes().splitlines()[0])["metrics"]
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=30) as answer:
         return f'mailweir_bundle_info{{name="email",version="{version}"}} 1.0' in answer.read().decode()
 
 

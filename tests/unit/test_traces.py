@@ -78,6 +78,20 @@ def test_what_finds_no_room_is_dropped_and_counted(monkeypatch: pytest.MonkeyPat
     assert counted(metrics)["dropped"] == 25
 
 
+def test_after_the_last_moment_nothing_is_sent() -> None:
+    """What waits then has failed, without a request that would hold up the end."""
+    with collecting() as got:
+        metrics = Metrics()
+        traces = traces_of(settings(otlp_endpoint=got.url), metrics)
+        assert isinstance(traces, otlp.OtlpTraces)
+        traces.record(span(1))
+        traces._exporter.close_by(0.0)
+        traces._processor.force_flush()
+        assert counted(metrics) == {"sent": 0, "failed": 1, "dropped": 0}
+        assert not got.asked.is_set()
+        traces.close()
+
+
 @pytest.mark.parametrize("text", ["sesame", "=sesame", "authorization=", "a=b,sesame"])
 def test_headers_that_are_none_are_refused_and_not_repeated(text: str) -> None:
     """They are a secret: the message says how to write them."""
