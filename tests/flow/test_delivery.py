@@ -57,15 +57,20 @@ async def test_every_record_comes_out_once_and_its_offset_is_committed() -> None
 
 async def test_a_record_that_makes_its_stage_raise_is_the_only_one_that_dies() -> None:
     """The neighbours in its batch are handled; it lies in the dead letters with its bytes, place and cause."""
-    bus = memory_bus()
+    bus, raised = memory_bus(), []
     write_raw(bus, 30)
 
     async def handle(records: Sequence[Record]) -> Results:
         if any(b"order 13." in record.value for record in records):
+            raised.append(len(records))
             raise ZeroDivisionError("secret text of a mail")
         return await parse_all(records)
 
-    await finish(bus, handle, 30)
+    host = await finish(bus, handle, 30)
+    value = host.metrics.registry.get_sample_value
+    assert value("mailweir_redelivered_total", {"stage": "ingest", "cause": "raised"}) == raised[0] > 1
+    counted = [value("mailweir_mails_total", {"stage": "ingest", "outcome": one}) for one in ("published", "rejected")]
+    assert counted == [29, 1]  # once each, however often they were tried
     [(record, letter)] = _letters(bus)
     original = next(r for r in bus.records("mail.raw") if b"order 13." in r.value)
     assert len(set(parsed_ids(bus))) == 29
