@@ -106,7 +106,7 @@ async def running(bus: Bus, handle: Handle, **changes: Any) -> AsyncIterator[Hos
         yield host
 
 
-async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait for a condition; fail when it does not come true."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - what is waited for has no event

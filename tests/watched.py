@@ -67,7 +67,7 @@ class Prometheus:
         found = self.ask('count by (alertname) (count_over_time(ALERTS{alertstate="firing"}[1h]))')
         return {row["metric"]["alertname"] for row in found}
 
-    async def until(self, expression: str, seconds: float = 90) -> None:
+    async def until(self, expression: str, seconds: float = 240) -> None:
         """Until it returns something; Prometheus may still be starting."""
         try:
             async with asyncio.timeout(seconds):
@@ -83,7 +83,7 @@ class Prometheus:
             return False
 
     def _get(self, path: str) -> Any:
-        with urllib.request.urlopen(f"{self._url}/api/v1/{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self._url}/api/v1/{path}", timeout=30) as answer:
             found: dict[str, Any] = json.load(answer)
         assert found["status"] == "success"
         return found["data"]

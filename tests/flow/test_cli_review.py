@@ -72,7 +72,7 @@ async def sit(bus: MemoryBus, keys: Sequence[str], count: int | None = None) -> 
     shown = io.StringIO()
     to = Console(file=shown, force_terminal=True, color_system=None, width=100, height=40)
     with terminal() as (person, program):
-        async with opened(settings(), bus) as place, Keys(program) as pressed, asyncio.timeout(10):
+        async with opened(settings(), bus) as place, Keys(program) as pressed, asyncio.timeout(60):
             session = asyncio.create_task(Session(place, pressed, to, "u-1").run(count))
             for key in keys:
                 before = len(shown.getvalue())
@@ -186,7 +186,7 @@ def test_a_terminal_that_goes_away_ends_the_sitting() -> None:
         bus, shown = memory_bus(1), io.StringIO()
         ask(bus, 1)
         person, program = pty.openpty()
-        async with opened(settings(), bus) as place, Keys(program) as keys, asyncio.timeout(10):
+        async with opened(settings(), bus) as place, Keys(program) as keys, asyncio.timeout(60):
             session = Session(place, keys, Console(file=shown, width=100), "u-1")
             running = asyncio.create_task(session.run())
             await asyncio.sleep(0)

@@ -65,7 +65,7 @@ def served(prometheus: str) -> Iterator[str]:
         assert process.stdout
         yield process.stdout.readline().split()[0]
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
 
 
 @pytest.fixture(scope="module")

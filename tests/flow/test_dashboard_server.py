@@ -26,12 +26,12 @@ def page(prometheus: str) -> Iterator[URL]:
         assert process.stdout
         yield URL(process.stdout.readline().split()[0])
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
 
 
 def get(page: URL, path: str, method: str = "GET", **headers: str) -> tuple[HTTPResponse, str]:
     """An answer with its text; no redirect is followed."""
-    connection = HTTPConnection(str(page.host), int(page.port or 0), timeout=20)
+    connection = HTTPConnection(str(page.host), int(page.port or 0), timeout=60)
     connection.request(method, path, headers=headers)
     answer = connection.getresponse()
     text = answer.read().decode()

@@ -57,15 +57,20 @@ async def test_every_record_comes_out_once_and_its_offset_is_committed() -> None
 
 async def test_a_record_that_makes_its_stage_raise_is_the_only_one_that_dies() -> None:
     """The neighbours in its batch are handled; it lies in the dead letters with its bytes, place and cause."""
-    bus = memory_bus()
+    bus, raised = memory_bus(), []
     write_raw(bus, 30)
 
     async def handle(records: Sequence[Record]) -> Results:
         if any(b"order 13." in record.value for record in records):
+            raised.append(len(records))
             raise ZeroDivisionError("secret text of a mail")
         return await parse_all(records)
 
-    await finish(bus, handle, 30)
+    host = await finish(bus, handle, 30)
+    value = host.metrics.registry.get_sample_value
+    assert value("mailweir_redelivered_total", {"stage": "ingest", "cause": "raised"}) == raised[0] > 1
+    counted = [value("mailweir_mails_total", {"stage": "ingest", "outcome": one}) for one in ("published", "rejected")]
+    assert counted == [29, 1]  # once each, however often they were tried
     [(record, letter)] = _letters(bus)
     original = next(r for r in bus.records("mail.raw") if b"order 13." in r.value)
     assert len(set(parsed_ids(bus))) == 29
@@ -138,7 +143,7 @@ async def test_a_stage_that_raises_at_every_record_stops_instead_of_burying_them
     host = Host(settings(), bus)
     add_stage(host, handle)
     with pytest.raises(DeliveryError, match=r"each of \d records.*LookupError at .*handle:\d+") as caught:
-        await asyncio.wait_for(host.serve(lambda _: None), 10)
+        await asyncio.wait_for(host.serve(lambda _: None), 60)
     assert "text of a mail" not in caught.value.message
     assert not bus.records("mail.dead")
     await finish(bus, parse_all, 8)
@@ -176,7 +181,7 @@ async def test_a_batch_left_without_a_result_is_not_committed_in_silence() -> No
                 pass
 
     with pytest.raises(DeliveryError, match="RuntimeError"):
-        await asyncio.wait_for(host.serve(lambda _: None), 10)
+        await asyncio.wait_for(host.serve(lambda _: None), 60)
     assert await bus.source("mail.raw", "mailweir.ingest").committed([("mail.raw", 0)]) == {("mail.raw", 0): 0}
 
 
@@ -204,7 +209,7 @@ async def test_the_breaker_stops_the_worker_before_the_topic_is_emptied_into_the
         host = Host(settings(batch_mails=batch_mails), bus)
         add_stage(host, handle)
         with pytest.raises(RejectRatioExceeded, match=r"of them as malformed_json.*MAILWEIR_REJECT_RATIO_MAX"):
-            await asyncio.wait_for(host.serve(lambda _: None), 10)
+            await asyncio.wait_for(host.serve(lambda _: None), 60)
         dead = len(bus.records("mail.dead"))
         assert dead == 16  # two batches of eight, and nothing after the restarts
     later = bus.source("mail.raw", "mailweir.ingest")
@@ -230,7 +235,7 @@ async def test_a_hole_in_the_offsets_stops_the_worker_and_loses_nothing() -> Non
 
     reader._source.pull = skipping  # type: ignore[method-assign]
     with pytest.raises(OffsetHole, match="expected offset 8, was given 20"):
-        await asyncio.wait_for(host.serve(lambda _: None), 10)
+        await asyncio.wait_for(host.serve(lambda _: None), 60)
     await finish(bus, parse_all, 40)
     assert len(set(parsed_ids(bus))) == 40
 

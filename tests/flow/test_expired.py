@@ -19,7 +19,7 @@ async def test_records_that_expired_unread_are_counted_and_not_taken_for_a_hole(
         bus.write(raw(number))
     bus.expire(PLACE, 12)
     async with running(bus, parse_all) as host:
-        await until(lambda: len(bus.records("mail.parsed")) == 13 or host.stream.readers[0].should_stop, 5)
+        await until(lambda: len(bus.records("mail.parsed")) == 13 or host.stream.readers[0].should_stop, 60)
         missing = host.metrics.registry.get_sample_value("mailweir_missing_offsets_total", {"stage": "ingest"})
     offsets = [Email.decode(record.value).source for record in bus.records("mail.parsed")]
     assert [place.offset for place in offsets if place] == [*range(5), *range(12, 20)]

@@ -95,7 +95,7 @@ async def test_two_workers_share_the_ledger(ledger: Path) -> None:
             say(bus, *words[20:40])
             await until(lambda: finished(first) + finished(second) >= 30)
         say(bus, *words[40:])
-        await until(lambda: len(rows(ledger)) == 60, 20)
+        await until(lambda: len(rows(ledger)) == 60, 60)
     assert sorted(row.email_id for row in rows(ledger)) == sorted(one.email_id for one in words)
     assert causes(bus) == []
 

@@ -25,7 +25,7 @@ async def _get(host: Host, path: str) -> tuple[int, str]:
 
 def _fetch(url: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=30) as answer:
             return answer.status, answer.read().decode()
     except HTTPError as error:
         with error:

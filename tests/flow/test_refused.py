@@ -80,6 +80,6 @@ async def test_a_topic_that_takes_less_than_the_table_says_stops_the_worker(topi
     host = Host(settings(), bus)
     add_stage(host, handle)
     with pytest.raises(WriteRefused, match=topic):
-        await asyncio.wait_for(host.serve(lambda _: None), 10)
+        await asyncio.wait_for(host.serve(lambda _: None), 60)
     assert await _committed(bus) == 0
     assert not bus.records("mail.dead")

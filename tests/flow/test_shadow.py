@@ -125,7 +125,7 @@ async def test_while_the_champion_has_mail_the_shadow_waits_and_what_is_too_much
     inside, go_on = threading.Event(), threading.Event()
     async with worker(bus, registry) as host:
         await until(scores(host))
-        shadow_bundle(monkeypatch, lambda: (inside.set(), go_on.wait(30)))
+        shadow_bundle(monkeypatch, lambda: (inside.set(), go_on.wait(120)))
         write(bus, 0, 100)
         await until(decided(bus, 100), 30)
         await until(lambda: host.stream.readers[0].progress.finished == 100, 30)
@@ -154,7 +154,7 @@ async def test_the_shadow_begins_no_mail_while_the_champion_has_one(
             go_shadow.wait(30)
         elif hold.is_set():
             in_hand.set()
-            go_on.wait(30)
+            go_on.wait(120)
             in_hand.clear()
         return classify(bundle, inputs, **options)
 

@@ -54,6 +54,7 @@ def _write(bus: MemoryBus, *mails: bytes) -> None:
 
 async def test_every_metric_is_counted_by_a_mail_on_its_way(tiny: Path) -> None:
     """One mail decided and one rejected leave the right figure in each metric that they touch."""
+    began = time.time()
     bus = memory_bus()
     _write(bus, MAIL.encode(), b"\x00 rubbish")
     async with _worker(bus, tiny, metrics_mailboxes=("box0",)) as host:
@@ -79,6 +80,8 @@ async def test_every_metric_is_counted_by_a_mail_on_its_way(tiny: Path) -> None:
         )  # type: ignore[operator]
         for stage in ("ingest", "classify"):  # from the same moment on: when the mail came
             assert value("mailweir_event_age_seconds_count", {"stage": stage}) == (2 if stage == "ingest" else 1)
+            age = value("mailweir_event_age_seconds_sum", {"stage": stage}) or 0.0
+            assert 0 < age < 2 * (time.time() - began)
         assert value("mailweir_bundle_info", {"name": "email", "version": version}) == 1
         assert value("mailweir_mail_tokens_count", {"stage": "classify"}) == 1
         assert value("mailweir_mail_tokens_sum", {"stage": "classify"}) > 5  # type: ignore[operator]
@@ -89,6 +92,8 @@ async def test_every_metric_is_counted_by_a_mail_on_its_way(tiny: Path) -> None:
         for stage in ("ingest", "classify"):
             assert value("mailweir_batch_oldest_seconds_count", {"stage": stage}) >= 1  # type: ignore[operator]
             assert value("mailweir_commits_total", {"stage": stage, "outcome": "done"}) >= 1  # type: ignore[operator]
+            assert value("mailweir_commits_total", {"stage": stage, "outcome": "refused"}) is None
+            assert value("mailweir_rejects_total", {"stage": stage, "code": "unexpected"}) == 0  # there from the start
             assert value("mailweir_rebalances_total", {"stage": stage}) == 1
             assert value("mailweir_step_seconds_count", {"stage": stage, "step": "publish"}) >= 1  # type: ignore[operator]
 
@@ -158,7 +163,7 @@ async def test_the_loop_goes_on_while_the_model_thinks(tiny: Path, monkeypatch: 
 
     def slow(self: Bundle, inputs: Any, **options: Any) -> Any:
         thinking.set()
-        done.wait(20)
+        done.wait(120)
         return classify(self, inputs, **options)
 
     bus = memory_bus()
@@ -167,7 +172,7 @@ async def test_the_loop_goes_on_while_the_model_thinks(tiny: Path, monkeypatch: 
         _write(bus, MAIL.encode())
         await until(thinking.is_set, 30)
         url = host.health.url.replace("/metrics", "/live")
-        status = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=5).status)
+        status = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=30).status)
         decided = len(bus.records("mail.classified"))
         done.set()
         await until(lambda: len(bus.records("mail.classified")) == 1)
@@ -217,6 +222,15 @@ def test_lag_seconds_belong_to_their_partition_and_grow_while_a_batch_is_stuck()
     assert lag.report(1, 50, waiting=[_aged(1, 300)]) == 50
     assert lag.seconds(0) == 0
     assert lag.seconds(1) > 299
+
+
+def test_what_waits_here_is_behind_as_well_as_what_the_broker_holds() -> None:
+    """Three records on the broker and two of partition 0 pulled and in no batch yet: five, and none of the neighbour's."""
+    lag = _Meter()
+    assert lag.report(4, 1, waiting=[_aged(0, 1), _aged(0, 2)]) == 5
+    labels = {"stage": "ingest", "topic": "mail.raw"}
+    value = lag.metrics.registry.get_sample_value
+    assert [value("mailweir_lag_records", labels | {"partition": number}) for number in "01"] == [5, 0]
 
 
 def test_a_partition_with_lag_of_which_nothing_was_pulled_is_not_zero_seconds_behind() -> None:

@@ -61,6 +61,45 @@ def test_rules_name_only_what_exists() -> None:
     assert len(matchers) > 20
 
 
+def test_budgets_burn_as_the_workbook_has_it() -> None:
+    """Each pair of windows: the short one is a twelfth, and what is gone of the month's budget after the long one is 2, 5, 10 and 10 %."""
+    pair = r"(\w+):ratio_rate(\w+) > ([\d.]+) \* ([\d.]+) and stage:(\w+):ratio_rate(\w+) > ([\d.]+) \* ([\d.]+)"
+    for kind, budget in (("Latency", "0.01"), ("Loss", "0.0001")):
+        spent = []
+        for speed in ("Fast", "Slowly"):
+            for long, short in _halves(re.findall(pair, alerts()[f"Mailweir{kind}BudgetBurns{speed}"]["expr"])):
+                assert (long[0], *long[2:], long[3]) == (short[0], *short[2:], budget)
+                assert _hours(long[1]) == 12 * _hours(short[1])
+                spent.append(round(float(long[2]) * _hours(long[1]) / (30 * 24), 4))
+        assert spent == [0.02, 0.05, 0.1, 0.1]
+
+
+def _halves(found: list[tuple[str, ...]]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    return [(one[:4], one[4:]) for one in found]
+
+
+def _hours(window: str) -> float:
+    return float(window[:-1]) * {"m": 1 / 60, "h": 1, "d": 24}[window[-1]]
+
+
+def test_a_record_is_over_the_window_of_its_name() -> None:
+    """`ratio_rate6h` takes its rates over six hours, all of them."""
+    windows = {rule["record"]: set(re.findall(r"\[(\w+)\]", rule["expr"])) for rule in rules() if "record" in rule}
+    wide = {name: found for name, found in windows.items() if found}
+    assert len(wide) > 15
+    assert {name: found for name, found in wide.items() if found != {re.split(r"rate|increase", name)[-1]}} == {}
+
+
+def test_no_rule_adds_up_environments() -> None:
+    """What is summed keeps the label of the scrape: a failure must not drown in another environment's mail."""
+    summed = re.compile(r"\b(?:sum|min|max|avg|count)\b *(.{0,16})")
+    found = [rest for rule in rules() for rest in summed.findall(re.sub(r"\w*:\w+:\w+", "", rule["expr"]))]
+    assert len(found) > 40
+    assert {
+        rest for rest in found if not rest.startswith(("by (environment,", "by (environment)", "by (job, instan"))
+    } == set()
+
+
 def test_every_record_is_used() -> None:
     """By an alert or another record, or by a page."""
     used = set().union(*(names(rule["expr"]) for rule in rules()))
@@ -89,9 +128,11 @@ def test_pages_name_only_what_exists() -> None:
     recorded = {rule["record"] for rule in rules() if "record" in rule}
     metrics = set(re.findall(r"\b(?:\w+:)?mailweir_\w+(?::\w+)?", text))
     assert {name for name in metrics if not _exists(name, recorded)} == set()
-    assert set(re.findall(r"\bMailweir[A-Z]\w+", text)) <= set(alerts())
+    assert len(metrics) > 20
+    assert set(re.findall(r"\bMailweir[A-Z]\w+", text)) == set(alerts())
     fields = {f"MAILWEIR_{name.upper()}" for name in Settings.model_fields}
     wanted = {name for name in re.findall(r"\bMAILWEIR_\w+", text) if not name.endswith("_")}
+    assert wanted
     assert wanted - fields == set()
     assert {words for words in re.findall(r"`mailweir ([a-z]+(?: [a-z]+)?)", text) if not _command(words)} == set()
 

@@ -102,7 +102,7 @@ async def test_what_the_broker_never_takes_is_an_error_and_not_a_wait(
     name = cluster.name("parsed")
     async with _sink(cluster.known) as sink:
         with pytest.raises(WriteRefused, match=name):
-            await asyncio.wait_for(sink.send([Outgoing(name, key, value)]), 20)
+            await asyncio.wait_for(sink.send([Outgoing(name, key, value)]), 60)
         await sink.send([Outgoing(name, b"k", b"fits")])
     assert [value for _, value, _ in await read_all(cluster.known, name)] == [b"fits"]
 
@@ -115,7 +115,7 @@ async def test_a_stage_whose_results_are_refused_commits_nothing(cluster: Cluste
     host = Host(cluster.known, KafkaBus(cluster.known))
     add_stage(host, parse_all)
     with pytest.raises(WriteRefused, match="topics check"):
-        await asyncio.wait_for(host.serve(lambda _: None), 30)
+        await asyncio.wait_for(host.serve(lambda _: None), 60)
     assert await cluster.committed() == 0
 
 
@@ -151,7 +151,7 @@ async def test_a_commit_from_a_generation_that_is_over_is_refused(cluster: Clust
     source = KafkaBus(cluster.known).source(cluster.name("raw"), cluster.name("ingest"))
     await source.start(_told, _told)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not (found := await source.pull(5, 200)):
                 pass
         source._consumer._coordinator.generation -= 1

@@ -61,15 +61,15 @@ async def test_what_was_committed_is_not_read_again_and_the_rest_is(rig: Rig) ->
 async def test_members_share_the_partitions_and_inherit_them(rig: Rig) -> None:
     """Two members divide the topic; the revocation is told first; whoever stays gets all back."""
     first = await rig.member()
-    await until(lambda: len(first.owned) == PARTITIONS, 15)
+    await until(lambda: len(first.owned) == PARTITIONS, 60)
     second = await rig.member()
     pulling = [asyncio.create_task(_pull_on(member)) for member in (first, second)]
-    await until(lambda: bool(second.owned) and len(first.owned) + len(second.owned) == PARTITIONS, 15)
+    await until(lambda: bool(second.owned) and len(first.owned) + len(second.owned) == PARTITIONS, 60)
     assert not first.owned & second.owned
     assert [kind for kind, _ in first.events[-2:]] == ["revoked", "assigned"]
     pulling[1].cancel()
     await second.source.stop()
-    await until(lambda: len(first.owned) == PARTITIONS, 15)
+    await until(lambda: len(first.owned) == PARTITIONS, 60)
     pulling[0].cancel()
     await first.source.stop()
 

@@ -45,9 +45,9 @@ async def test_a_rebalance_waits_for_the_batch_in_hand(rig: Rig) -> None:
         return await parse_all(records)
 
     async with running(rig.bus, slow, **change) as first:
-        await asyncio.wait_for(entered.wait(), 15)
+        await asyncio.wait_for(entered.wait(), 60)
         async with running(rig.bus, parse_all, **change):
-            await until(lambda: 0 < first.stream.readers[0].progress.partitions < PARTITIONS, 15)
+            await until(lambda: 0 < first.stream.readers[0].progress.partitions < PARTITIONS, 60)
             check = await Member(rig.bus.source(f"{rig.prefix}.parsed", f"{rig.prefix}.check")).start()
             await check.read(14)
             assert not await check.source.pull(10, 1_000)
@@ -70,7 +70,7 @@ async def test_a_hole_is_noticed_and_never_committed_over(rig: Rig) -> None:
 
     reader._source.pull = skipping  # type: ignore[method-assign]
     with pytest.raises(OffsetHole, match="start the worker again"):
-        await asyncio.wait_for(host.serve(lambda _: None), 30)
+        await asyncio.wait_for(host.serve(lambda _: None), 60)
     check = Member(rig.bus.source(f"{rig.prefix}.parsed", f"{rig.prefix}.check"))
     await check.start()
     async with running(rig.bus, parse_all, topic_prefix=rig.prefix, group_prefix=rig.prefix):
@@ -88,7 +88,7 @@ async def test_what_is_kept_publishes_nothing_and_is_not_read_again(rig: Rig) ->
         return [NotAMail("odd") if int(record.value) % 2 else Kept(record.value.decode()) for record in records]
 
     async with running(rig.bus, keep, **change) as host:
-        await until(lambda: host.stream.readers[0].progress.finished == 3, 15)
+        await until(lambda: host.stream.readers[0].progress.finished == 3, 60)
         count = host.metrics.registry.get_sample_value
         assert count("mailweir_mails_total", {"stage": "ingest", "outcome": "kept"}) == 2
         assert count("mailweir_mails_total", {"stage": "ingest", "outcome": "rejected"}) == 1
@@ -109,9 +109,9 @@ async def test_a_batch_says_under_which_assignment_it_was_read(rig: Rig) -> None
     change = {"topic_prefix": rig.prefix, "group_prefix": rig.prefix}
     async with running(rig.bus, parse_all, **change) as first:
         [reader] = first.stream.readers
-        await until(lambda: len(reader.assignment()[1]) == PARTITIONS, 15)
+        await until(lambda: len(reader.assignment()[1]) == PARTITIONS, 60)
         before, places = reader.assignment()
         assert places == {(rig.topic, number) for number in range(PARTITIONS)}
         async with running(rig.bus, parse_all, **change):
-            await until(lambda: 0 < len(reader.assignment()[1]) < PARTITIONS, 15)
+            await until(lambda: 0 < len(reader.assignment()[1]) < PARTITIONS, 60)
             assert reader.assignment()[0] > before

@@ -46,7 +46,7 @@ def _state(pid: int) -> str:
         return "Z"
 
 
-def _gone(pids: list[int], seconds: float = 40) -> bool:
+def _gone(pids: list[int], seconds: float = 60) -> bool:
     end = time.monotonic() + seconds
     while _alive(pids) and time.monotonic() < end:
         time.sleep(0.1)

@@ -37,7 +37,7 @@ from mailweir.services.topics import apply
 from mailweir.services.trainer.agent import register as register_trainer
 from mailweir.services.trainer.progress import Progress, metrics_served, to_metrics
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 
 MAILS = 96
 DECIDED = 'mailweir_mails_total{stage="classify", outcome="published"}'

@@ -38,7 +38,7 @@ async def _requests(known: Settings) -> list[RetrainRequested]:
     return [RetrainRequested.decode(value) for _, value, headers in found if b"requested" in headers["ce_type"]]
 
 
-async def _wait_for_request(known: Settings, count: int, seconds: float = 40) -> list[RetrainRequested]:
+async def _wait_for_request(known: Settings, count: int, seconds: float = 60) -> list[RetrainRequested]:
     end = time.monotonic() + seconds
     while len(found := await _requests(known)) < count:
         assert time.monotonic() < end, f"{len(found)} of {count} requests came"

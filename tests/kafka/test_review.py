@@ -57,7 +57,7 @@ async def _write(known: Settings, numbers: range) -> None:
 
 
 async def _questions(known: Settings, count: int) -> list[ReviewAsked]:
-    end = time.monotonic() + 40
+    end = time.monotonic() + 60
     while len(found := await read_all(known, known.topic_name("review"))) < count:
         assert time.monotonic() < end, f"{len(found)} of {count} questions came"
         await asyncio.sleep(0.1)
@@ -82,7 +82,7 @@ class Person:
 
     def waits_for(self, text: str) -> None:
         """Until it is shown."""
-        end = time.monotonic() + 40
+        end = time.monotonic() + 60
         while text not in self.seen:
             assert time.monotonic() < end, self.seen
             time.sleep(0.02)
@@ -109,7 +109,7 @@ def seated(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Pop
         yield process, Person(person)
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
         os.close(person)
 
 

@@ -85,7 +85,7 @@ async def read(settings: Settings, topic: str) -> None:
     try:
         await consumer.start()
         consumer.assign([place])
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while consumer.highwater(place) is None:
                 await consumer.getmany(timeout_ms=100)
     finally:
@@ -97,7 +97,7 @@ async def join(settings: Settings, topic: str, group: str) -> None:
     consumer = AIOKafkaConsumer(topic, **client_options(settings), group_id=group)
     try:
         await consumer.start()
-        await asyncio.wait_for(consumer.getone(), 20)
+        await asyncio.wait_for(consumer.getone(), 60)
     finally:
         await consumer.stop()
 

@@ -52,7 +52,7 @@ async def create(settings: Settings, name: str, partitions: int, **config: str) 
     try:
         answer = await admin.create_topics([NewTopic(settings.topic_name(name), partitions, 1, topic_configs=config)])
         assert [code for _, code, _ in answer.topic_errors] == [0], answer
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while settings.topic_name(name) not in await admin.list_topics():  # noqa: ASYNC110 - only the broker knows
                 await asyncio.sleep(0.02)
     finally:
@@ -67,7 +67,7 @@ async def alter(settings: Settings, name: str, config: dict[str, str]) -> None:
         change = [ConfigResource(ConfigResourceType.TOPIC, settings.topic_name(name), config)]
         for answer in await admin.alter_configs(change):
             assert [resource[0] for resource in answer.resources] == [0], answer
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while await values(admin, change) != config:  # noqa: ASYNC110 - only the broker knows
                 await asyncio.sleep(0.02)
     finally:

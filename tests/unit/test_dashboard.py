@@ -7,15 +7,17 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from aiohttp import StreamReader
 from grafana import boards as generated
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailweir.schemas.errors import InputError, SettingsError
+from mailweir.schemas.errors import DependencyError, InputError, SettingsError
 from mailweir.services.cli.demo_dashboard import live_dashboard
-from mailweir.services.dashboard import BOARDS, answers, find_library, library, read_boards
+from mailweir.services.dashboard import BOARDS, answers, find_library, library, prometheus, read_boards
 from mailweir.services.dashboard.asked import SPANS, Window, chosen, fill, window
 from mailweir.services.dashboard.board import Query, parse
 
@@ -124,7 +126,9 @@ def test_of_too_many_lines_the_highest_are_kept_and_the_others_counted() -> None
 
 def test_lines_are_in_the_order_that_people_count_in() -> None:
     """Prometheus has partition 10 before partition 2."""
-    lines = [series({"partition": text}, (0, "1")) for text in ("0", "1", "10", "2")]
+    lines = [
+        series({"partition": text}, (0, value)) for text, value in (("0", "1"), ("1", "4"), ("10", "3"), ("2", "9"))
+    ]
     found = answers.graph(FOUR, [Query("", "ingest {{partition}}")], [lines])
     assert [line["name"] for line in found["series"]] == ["ingest 0", "ingest 1", "ingest 2", "ingest 10"]
 
@@ -139,6 +143,28 @@ def test_bands_have_what_is_in_them_alone() -> None:
         ("+Inf", 1.0),
     ]
     assert answers.heat(FOUR, [series({"le": "5.0"}, (0, "0"))])["bands"] == []
+
+
+def test_a_band_never_has_less_than_nothing() -> None:
+    """A lower bucket was read a moment later, and is ahead of the one above it."""
+    found = answers.heat(FOUR, [series({"le": "5.0"}, (0, "3")), series({"le": "+Inf"}, (0, "2"))])
+    assert [band["values"][0] for band in found["bands"]] == [3.0, 0.0]
+
+
+async def test_an_answer_that_would_fill_the_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One byte beyond the bound is too many, and the message says what to choose instead."""
+    monkeypatch.setattr(prometheus, "_MOST_BYTES", 10)
+    assert await prometheus._bounded(_said(b"12345", b"67890")) == b"1234567890"
+    with pytest.raises(DependencyError, match="choose a shorter range"):
+        await prometheus._bounded(_said(b"12345", b"67890", b"1"))
+
+
+def _said(*parts: bytes) -> Any:
+    stream = StreamReader(Mock(_reading_paused=False), 2**16)
+    for part in parts:
+        stream.feed_data(part)
+    stream.feed_eof()
+    return stream
 
 
 def test_a_table_has_a_column_for_each_label() -> None:

@@ -66,6 +66,11 @@ def test_every_command_that_a_page_quotes_is_one_of_ours(page: Path) -> None:
         assert {word for word in rest if word.startswith("--")} <= known, words
 
 
+def test_commands_are_found_on_the_pages() -> None:
+    """Else the test above would look at nothing."""
+    assert len({tuple(words[:2]) for page in PAGES for words in _words(page)}) > 8
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_file_that_a_page_names_is_there(page: Path) -> None:
     """Links, tests and scripts."""

@@ -154,6 +154,13 @@ def test_workers_scale_by_the_age_of_the_mail_and_not_beyond_the_partitions() ->
         assert trigger["metadata"]["query"] == f'max(mailweir_lag_seconds{{namespace="mailweir", stage="{name}"}})'
         assert "mailweir_lag_seconds" in metrics
         assert spec["minReplicaCount"] <= spec["maxReplicaCount"] == partitions[readers[name]]
+        # the age at which a mail is late, and compared as it is: divided by the workers it would call for none
+        assert (float(trigger["metadata"]["threshold"]), trigger["metricType"]) == (_late_seconds(), "Value")
+
+
+def _late_seconds() -> float:
+    [bound] = set(re.findall(r'le="([\d.]+)"', (ROOT / "deploy/prometheus/rules.yaml").read_text()))
+    return float(bound)
 
 
 def test_the_operators_rules_are_those_of_the_folder() -> None:
@@ -168,6 +175,7 @@ def test_the_operators_job_is_the_one_that_rules_ask_for() -> None:
     [monitor] = [one["spec"] for one in read(FOLDER / "prod/monitoring.yaml")]
     [job] = set(re.findall(r'job="(\w+)"', (ROOT / "deploy/prometheus/rules.yaml").read_text()))
     [page] = monitor["podMetricsEndpoints"]
+    assert (page["path"], page["relabelings"][0]["targetLabel"]) == ("/metrics", "environment")
     for name in AGENTS:
         labels = _object(name, "Deployment")["spec"]["template"]["metadata"]["labels"]
         assert labels[monitor["jobLabel"]] == job
@@ -182,5 +190,8 @@ def test_pods_speak_with_kafka_and_the_resolver_only() -> None:
     assert {port["port"] for rule in policy["egress"] for port in rule["ports"]} == {53, broker}
     assert all(rule["to"] for rule in policy["egress"])
     assert [port["port"] for rule in policy["ingress"] for port in rule["ports"]] == ["metrics"]
+    everybody = [{}, {"namespaceSelector": {}}, {"podSelector": {}}]
+    ways = [peer for rule in (*policy["ingress"], *policy["egress"]) for peer in rule.get("from") or rule["to"]]
+    assert [peer for peer in ways if peer in everybody] == []
     assert set(policy["policyTypes"]) == {"Ingress", "Egress"}
     assert policy["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "mailweir"}

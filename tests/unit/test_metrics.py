@@ -100,6 +100,7 @@ def test_of_many_versions_the_latest_are_kept() -> None:
     """A worker that serves for months does not grow; the version that is served stays, whatever else people speak of."""
     metrics = Metrics()
     metrics.bundle.labels("email", "1.0").set(1)
+    metrics.shadow.labels("email", "2.0").set(1)
     for number in range(MOST_VERSIONS + 3):
         for version in ("1.0", f"2.{number}"):
             metrics.confidence.labels("category", metrics.label.version(version), "encoder").observe(0.9)
@@ -109,6 +110,7 @@ def test_of_many_versions_the_latest_are_kept() -> None:
     of_it = {"head": "category", "version": "1.0", "tier": "encoder"}
     assert value("mailweir_confidence_ratio_count", of_it) == MOST_VERSIONS + 3
     assert value("mailweir_bundle_info", {"name": "email", "version": "1.0"}) == 1
+    assert value("mailweir_shadow_info", {"name": "email", "version": "2.0"}) == 1  # it still scores
 
 
 def test_mailboxes_and_rules_that_nobody_named_are_one() -> None:
@@ -129,6 +131,13 @@ def test_a_bound_that_a_query_names_is_a_bucket() -> None:
     assert {name for name, _ in found} == {"mailweir_mail_age_seconds"}
     for name, bound in found:
         assert float(bound) in declared()[name]._upper_bounds  # type: ignore[attr-defined]
+
+
+def test_the_target_is_a_bound_of_every_time_that_a_mail_waits() -> None:
+    """Whoever asks for the share within five seconds finds it in each of them, not only where a query of ours does."""
+    waits = {name: metric for name, metric in declared().items() if re.search("_(age|oldest|delay|step)_seconds", name)}
+    assert len(waits) == 5
+    assert [name for name, metric in waits.items() if 5.0 not in metric._upper_bounds] == []  # type: ignore[attr-defined]
 
 
 def test_promtool_finds_nothing_in_them() -> None:

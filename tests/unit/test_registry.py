@@ -172,7 +172,7 @@ def test_a_lock_that_is_held_is_named_and_goes_with_its_holder(tmp_path: Path) -
         with pytest.raises(RegistryError, match=r"\.lock is held by another process"), locked(path, 0.1):
             pass
         holder.kill()
-        holder.wait(10)
+        holder.wait(60)
         with locked(path, 5):
             pass
 

@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 from shards import file_shard, shard
 
 from mailweir.schemas.errors import DependencyError, InputError
@@ -66,5 +67,23 @@ def test_no_more_is_read_than_was_announced_and_no_more_than_a_shard_can_be(tmp_
     assert count(closed).human == 10
     with pytest.raises(InputError, match=rf"more than {closed.bytes - 1:,} bytes"):
         count(closed.model_copy(update={"bytes": closed.bytes - 1}))
-    with pytest.raises(InputError, match=r"at most 268,435,456 are read"):
-        count(closed.model_copy(update={"bytes": 10**12}))
+    for size in (268_435_457, 10**12):
+        with pytest.raises(InputError, match=r"at most 268,435,456 are read"):
+            count(closed.model_copy(update={"bytes": size}))
+
+
+def test_the_store_is_asked_for_one_byte_more_than_was_announced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Enough to see that a file grew, and no more, however large it has become."""
+    asked: list[tuple[int, int]] = []
+    cat = LocalFileSystem.cat_file
+
+    def note(self: LocalFileSystem, path: str, start: int, end: int) -> bytes:
+        asked.append((start, end))
+        return bytes(cat(self, path, start, end))
+
+    monkeypatch.setattr(LocalFileSystem, "cat_file", note)
+    closed = file_shard(tmp_path, 1, people=10)
+    assert counter_of(str(tmp_path))(closed).human == 10
+    assert asked == [(0, closed.bytes + 1)]

@@ -12,10 +12,10 @@ import pytest
 from house.source import ROOT
 from typer.testing import CliRunner
 
-from mailweir.schemas.topics import RAW, TOPICS
+from mailweir.schemas.topics import MAX_MAIL_BYTES, RAW, TOPICS
 from mailweir.services.cli.app import app
 from mailweir.services.cli.size import as_markdown
-from mailweir.services.cli.sizing import FIGURES, Load, plan
+from mailweir.services.cli.sizing import FIGURES, Load, plan, quotas
 from mailweir.services.cli.worker import STAGES
 
 PAGE = (ROOT / "deploy/SIZING.md").read_text(encoding="utf-8")
@@ -54,6 +54,44 @@ def test_a_day_is_counted_by_hand() -> None:
     assert agents["classify"].workers == math.ceil(FIGURES["cpu_classify"].value / FIGURES["busy"].value)
     assert (raw.topic, raw.mb_s_peak) == ("mail.raw", 1)
     assert raw.disk_tb == pytest.approx(86_400_000 * 1_000 / FIGURES["disk_full"].value / 1e12)
+
+
+def test_copies_peak_and_days_are_counted_by_hand() -> None:
+    """43.2 million mails of a million bytes, twice as many at the peak, three copies, two days: 1,000 a second, a GB, three on the disks."""
+    made = plan(Load(43_200_000, mail_bytes=1_000_000, peak=2, replication=3, raw_days=2))
+    topics = {topic.topic.removeprefix("mail."): topic for topic in made.topics}
+    small = sum(FIGURES[f"bytes_{name}"].value for name in ("parsed", "classified"))
+    small += FIGURES["words"].value * FIGURES["bytes_feedback"].value
+    dead = FIGURES["dead"].value * 1_000_000
+    assert (made.load.mean_per_s, made.load.peak_per_s, topics["raw"].mb_s_peak) == (500, 1_000, 1_000)
+    assert made.read_mb_s == pytest.approx((1_000_000 + small) * 1_000 / 1e6)
+    assert made.written_mb_s == pytest.approx((1_000_000 + small + dead) * 1_000 * 3 / 1e6)
+    assert topics["raw"].disk_tb == pytest.approx(43.2e6 * 1e6 * 2 * 3 / FIGURES["disk_full"].value / 1e12)
+    assert topics["parsed"].disk_tb == pytest.approx(
+        43.2e6 * FIGURES["bytes_parsed"].value * 30 * 3 / FIGURES["disk_full"].value / 1e12
+    )
+    assert made.usd_million == pytest.approx(made.usd_month / (43.2 * 730 / 24))
+
+
+def test_a_quota_is_a_users_share_of_a_broker_and_room() -> None:
+    """Whoever writes or reads all mail has four times its bytes, spread over the brokers; no quota stops the largest mail."""
+    load = Load(43_200_000, mail_bytes=1_000_000, peak=2)
+    users = {one.user: one for one in quotas(load)}
+    brokers = plan(load).brokers
+    assert brokers > 10
+    assert users["sender"].producer_byte_rate == math.ceil(4 * 1_000 * 1e6 / brokers)
+    assert users["ingest"].consumer_byte_rate == users["sender"].producer_byte_rate
+    assert users["trainer"].consumer_byte_rate < users["ingest"].consumer_byte_rate
+    assert all(min(one.producer_byte_rate, one.consumer_byte_rate) * 10 >= MAX_MAIL_BYTES for one in users.values())
+    assert max(one.consumer_byte_rate for one in quotas(Load(1))) == MAX_MAIL_BYTES // 10
+
+
+def test_the_page_says_what_share_raw_mail_has() -> None:
+    """At a hundred million a day, in whole percents."""
+    made = plan(Load(100_000_000))
+    disk = made.topics[0].disk_tb / made.disk_tb
+    network = made.topics[0].mb_s_peak * made.load.replication / made.written_mb_s
+    assert f"With attachments it is {disk:.0%} of disk and {network:.0%} of network".replace("%", " %") in PAGE
 
 
 def test_more_mail_never_asks_for_less() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from collector import collecting
+from command import mailweir
 from factories import settings
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,9 +79,34 @@ def test_what_finds_no_room_is_dropped_and_counted(monkeypatch: pytest.MonkeyPat
     assert counted(metrics)["dropped"] == 25
 
 
+def test_after_the_last_moment_nothing_is_sent() -> None:
+    """What waits then has failed, without a request that would hold up the end."""
+    with collecting() as got:
+        metrics = Metrics()
+        traces = traces_of(settings(otlp_endpoint=got.url), metrics)
+        assert isinstance(traces, otlp.OtlpTraces)
+        traces.record(span(1))
+        traces._exporter.close_by(0.0)
+        traces._processor.force_flush()
+        assert counted(metrics) == {"sent": 0, "failed": 1, "dropped": 0}
+        assert not got.asked.is_set()
+        traces.close()
+
+
 @pytest.mark.parametrize("text", ["sesame", "=sesame", "authorization=", "a=b,sesame"])
 def test_headers_that_are_none_are_refused_and_not_repeated(text: str) -> None:
     """They are a secret: the message says how to write them."""
     with pytest.raises(SettingsError, match="write name=value") as caught:
         traces_of(settings(otlp_endpoint="http://127.0.0.1:4318", otlp_headers=text), Metrics())
     assert "sesame" not in caught.value.message
+
+
+def test_the_headers_for_the_collector_are_a_secret() -> None:
+    """Stars in the list of settings; an address with a password in it is refused, and the message does not repeat it."""
+    told = mailweir("settings", "--json", otlp_endpoint="http://127.0.0.1:4318", otlp_headers="authorization=sesame")
+    rows = {row["name"]: row for row in told.rows()}
+    assert rows["otlp_headers"]["secret"]
+    assert set(rows["otlp_headers"]["value"]) == {"*"}
+    assert "sesame" not in told.out
+    wrong = mailweir("settings", otlp_endpoint="https://ann:sesame@collector.example")
+    assert (wrong.code, "MAILWEIR_OTLP_ENDPOINT" in wrong.err, "sesame" in wrong.err) == (2, True, False)

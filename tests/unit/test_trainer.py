@@ -271,7 +271,7 @@ def test_phase_share_and_loss_are_scraped_while_it_works() -> None:
     tell = to_metrics(metrics)
     with metrics_served(settings(), metrics) as url:
         tell(Progress("training", "fine-tuning", done=1, total=4, loss=0.5))
-        with urlopen(url, timeout=10) as answer:
+        with urlopen(url, timeout=30) as answer:
             lines = answer.read().decode().splitlines()
     assert 'mailweir_trainer_phase{phase="training"} 1.0' in lines
     assert 'mailweir_trainer_phase{phase="gate"} 0.0' in lines
