@@ -39,10 +39,12 @@ _WHY = Row(
         Panel(
             "By code",
             "ops",
-            "Dead letters a second by error code; the header of each says the same.",
+            "Dead letters a second by error code, of the codes that there have been; the header of each says the same.",
             (
                 Query(
-                    f"sum by (stage, code) (rate(mailweir_rejects_total{_STAGE}[$__rate_interval]))",
+                    # every code is counted from zero: those that no worker has seen would fill the legend
+                    f"sum by (stage, code) (rate(mailweir_rejects_total{_STAGE}[$__rate_interval])) "
+                    f"and sum by (stage, code) (mailweir_rejects_total{_STAGE}) > 0",
                     "{{stage}} {{code}}",
                 ),
             ),
