@@ -81,7 +81,7 @@ app = typer.Typer(
     name="mailweir",
     cls=_OneLineErrors,
     help="Decides about email as it streams through Apache Kafka: category, intent, action, priority and state.",
-    epilog="Exit codes everywhere: 0 done; 1 found something wrong; 2 usage or set-up; 130 ended by Ctrl-C.\n\n"
+    epilog="Exit codes everywhere: 0 done; 1 found something wrong; 2 usage or set-up; 130 ended by Ctrl-C (0 for what runs until then).\n\n"
     "Settings are MAILWEIR_* variables: `mailweir settings` lists them. First steps: `mailweir demo`.",
     no_args_is_help=True,
     add_completion=False,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mailweir.schemas.errors import InputError
 from mailweir.services.cli.environment import client_settings
 from mailweir.services.cli.output import complain
 
@@ -46,11 +47,17 @@ def dashboard(
 
     [bold]mailweir dashboard --prometheus http://127.0.0.1:9090[/]
 
-    Exit codes: 0 ended by Ctrl-C or SIGTERM; 2 no address, a port that is taken, or the package to draw with is missing.
+    Exit codes: 0 ended by Ctrl-C or SIGTERM; 2 no address, a port that is taken, no folder of runbooks, or the package to draw with is missing.
     """
     from mailweir.services.dashboard import Page, Prometheus, address, find_library, read_boards
 
     client_settings()
+    if (
+        runbooks != RUNBOOKS and not runbooks.is_dir()
+    ):  # a package that is installed has none, and says so where one is asked for
+        raise InputError(
+            f"--runbooks {runbooks} is no folder: name the deploy/runbooks of a checkout, or leave the option out"
+        )
     page = Page(Prometheus(address(prometheus)), read_boards(), find_library(), scrape_seconds, runbooks)
     asyncio.run(_serve(page, port))
 

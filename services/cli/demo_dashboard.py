@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -15,19 +16,20 @@ from typing import TYPE_CHECKING
 import orjson
 from yarl import URL
 
-from mailweir.schemas.errors import SettingsError
+from mailweir.schemas.errors import DependencyError, SettingsError
 from mailweir.services.broker.ports import draw, taken
 from mailweir.services.cli.children import WorkerProcess
 from mailweir.services.cli.dashboard import RUNBOOKS
 from mailweir.services.lifeline import end_with
 
 if TYPE_CHECKING:
-    from mailweir.services.dashboard import Library
+    from mailweir.services.dashboard import Library, Prometheus
 
 __all__ = ["live_dashboard"]
 
 _PAGE_PORT, _PROMETHEUS_PORT = 8090, 9090  # the usual ones, where they are free
 _SCRAPE_S = 5  # a person looks on
+_FIRST_LOOK_S = 15.0
 _STOP_S = 15.0
 
 
@@ -45,15 +47,31 @@ async def live_dashboard(
     from mailweir.services.dashboard import Page, Prometheus, address, read_boards
 
     url = f"http://127.0.0.1:{_port(_PROMETHEUS_PORT)}"
-    page = Page(Prometheus(address(url)), read_boards(), library, _SCRAPE_S, RUNBOOKS)
+    prometheus = Prometheus(address(url))
+    page = Page(prometheus, read_boards(), library, _SCRAPE_S, RUNBOOKS)
     with tempfile.TemporaryDirectory(prefix="mailweir-prometheus-") as folder:
         async with _scraping(program, url, workers, Path(folder), logs / "prometheus.log"):
             await page.start(_port(_PAGE_PORT))
             try:
                 say(f"{page.url}, from a Prometheus at {url}")
+                await _looked_at(prometheus, len(workers))
                 yield f"{page.url}overview?range=15m&refresh=10"
             finally:
                 await page.stop()
+
+
+async def _looked_at(prometheus: Prometheus, workers: int) -> None:
+    """Until each worker was asked once: what they count before that is no increase to Prometheus, and the page would lack it."""
+    with suppress(TimeoutError):  # then the page begins later, and says why
+        async with asyncio.timeout(_FIRST_LOOK_S):
+            while await _seen(prometheus) < workers:  # noqa: ASYNC110 - the server is another program: nothing to wait for
+                await asyncio.sleep(0.2)
+
+
+async def _seen(prometheus: Prometheus) -> int:
+    with suppress(DependencyError):  # it is still starting
+        return len(await prometheus.vector("up == 1", time.time()))
+    return 0
 
 
 def _means() -> tuple[str, Library]:

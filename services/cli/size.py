@@ -11,20 +11,21 @@ import typer
 from mailweir.services.cli.output import emit
 from mailweir.services.cli.sizing import FIGURES, Load, Plan, plan
 
-__all__ = ["as_markdown", "size"]
+__all__ = ["MailBytes", "MailsPerDay", "as_markdown", "size"]
 
 _LOAD = Load(1)
+
+MailsPerDay = Annotated[int, typer.Option(min=1, max=10**12, metavar="N", help="Mails on mail.raw in a day.")]
+MailBytes = Annotated[int, typer.Option(min=1, max=10**9, help="Mean size of a raw mail, attachments included.")]
 
 
 def size(
     *,
-    mails_per_day: Annotated[int, typer.Option(min=1, metavar="N", help="Mails on mail.raw in a day.")],
-    mail_bytes: Annotated[
-        int, typer.Option(min=1, help="Mean size of a raw mail, attachments included.")
-    ] = _LOAD.mail_bytes,
-    peak: Annotated[float, typer.Option(min=1, help="Busiest minutes over the day's mean.")] = _LOAD.peak,
-    replication: Annotated[int, typer.Option(min=1, help="Copies of every partition.")] = _LOAD.replication,
-    raw_days: Annotated[float, typer.Option(min=0.01, help="How long mail.raw is kept.")] = _LOAD.raw_days,
+    mails_per_day: MailsPerDay,
+    mail_bytes: MailBytes = _LOAD.mail_bytes,
+    peak: Annotated[float, typer.Option(min=1, max=1_000, help="Busiest minutes over the day's mean.")] = _LOAD.peak,
+    replication: Annotated[int, typer.Option(min=1, max=100, help="Copies of every partition.")] = _LOAD.replication,
+    raw_days: Annotated[float, typer.Option(min=0.01, max=3_650, help="How long mail.raw is kept.")] = _LOAD.raw_days,
     figures: Annotated[bool, typer.Option("--figures", help="Also print every number of the formula.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One object, for scripts.")] = False,
 ) -> None:
@@ -57,7 +58,7 @@ def as_markdown(made: Plan) -> str:
     """Three tables: the whole, the workers, the topics."""
     load = made.load
     whole = [
-        ("mails a second, mean and peak", f"{load.mean_per_s:,.0f} and {load.peak_per_s:,.0f}"),
+        ("mails a second, mean and peak", f"{_amount(load.mean_per_s)} and {_amount(load.peak_per_s)}"),
         ("brokers", f"{made.brokers:,} (asked for by {made.brokers_by})"),
         ("written to disks at the peak, all copies", f"{_amount(made.written_mb_s)} MB/s"),
         ("read by our workers at the peak", f"{_amount(made.read_mb_s)} MB/s"),

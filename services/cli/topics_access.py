@@ -10,9 +10,12 @@ import typer
 
 from mailweir.services.cli.environment import client_settings
 from mailweir.services.cli.output import emit
+from mailweir.services.cli.size import MailBytes, MailsPerDay
 from mailweir.services.cli.sizing import Load, quotas
 
 __all__ = ["acl", "quota"]
+
+_LOAD = Load(1)
 
 
 def acl(
@@ -45,8 +48,8 @@ def acl(
 
 def quota(
     *,
-    mails_per_day: Annotated[int, typer.Option(min=1, metavar="N", help="As for `mailweir size`.")],
-    mail_bytes: Annotated[int, typer.Option(min=1, help="Mean size of a raw mail.")] = Load(1).mail_bytes,
+    mails_per_day: MailsPerDay,
+    mail_bytes: MailBytes = _LOAD.mail_bytes,
     as_json: Annotated[bool, typer.Option("--json", help="One user a line, for scripts.")] = False,
 ) -> None:
     """Print a quota for every user, as lines for Kafka's kafka-configs.sh: bytes a second and share of a broker's threads.

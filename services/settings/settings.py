@@ -87,12 +87,16 @@ def load_settings(**overrides: object) -> Settings:
         names = ", ".join(f"MAILWEIR_{name.upper()}" for name in Settings.model_fields if f'"{name}"' in str(error))
         raise SettingsError(f'{names} is no JSON; a list is written as ["one", "two"]') from error
     except ValidationError as error:
-        problems = "; ".join(_problem(item["loc"], item["msg"]) for item in error.errors(include_input=False))
+        problems = "; ".join(
+            _problem(item["loc"], item["type"], item["msg"]) for item in error.errors(include_input=False)
+        )
         raise SettingsError(f"{problems}. `mailweir settings` lists every setting.") from error
 
 
-def _problem(place: tuple[int | str, ...], message: str) -> str:
+def _problem(place: tuple[int | str, ...], kind: str, message: str) -> str:
     name = ".".join(str(step) for step in place)
+    if kind == "string_pattern_mismatch":  # a pattern alone says nothing to who never wrote one
+        message = f"{message} ({str(Settings.model_fields[name].description).partition('. ')[0].rstrip('.')})"
     return f"MAILWEIR_{name.upper()}: {message}" if name else message.removeprefix("Value error, ")
 
 

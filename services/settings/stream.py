@@ -39,12 +39,18 @@ class StreamSettings(BaseSettings):
         None, description="Folder of the jars that `mailweir kafka up` runs; empty: where `make setup` puts them."
     )
 
-    topic_prefix: str = Field("mail", pattern=r"^[A-Za-z0-9_-]+$", description="First part of every topic's name.")
-    group_prefix: str = Field("mailweir", pattern=r"^[A-Za-z0-9_.-]+$", description="First part of every group's name.")
+    topic_prefix: str = Field(
+        "mail", pattern=r"^[A-Za-z0-9_-]+$", description="First part of every topic's name: letters, digits, _ and -."
+    )
+    group_prefix: str = Field(
+        "mailweir",
+        pattern=r"^[A-Za-z0-9_.-]+$",
+        description="First part of every group's name: letters, digits, _, - and dots.",
+    )
     instance: str = Field(
         "",
         pattern=r"^[A-Za-z0-9_.-]*$",
-        description="Static membership (KIP-345): a name that this worker keeps over restarts, one a process. "
+        description="Static membership (KIP-345): a name of letters, digits, _, - and dots that this worker keeps over restarts, one a process. "
         "A restart then takes its partitions back without a rebalance; a worker that is gone for good holds them "
         "until the session times out.",
     )

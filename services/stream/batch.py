@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from mailweir.schemas.errors import AgentEnded, DependencyError, OutputTooLarge, RecordError, Unexpected, WriteRefused
+from mailweir.schemas.errors import AgentEnded, DependencyError, OutputTooLarge, RecordError, WriteRefused
 from mailweir.schemas.topics import Topic
 from mailweir.services.stream.backoff import Backoff
 from mailweir.services.stream.breaker import RejectBreaker
@@ -59,7 +59,8 @@ class Publisher:
         self._age = metrics.mail_age.labels(writer.stage)
         metrics.mails.labels(writer.stage, "published")  # a counter that begins at 1 shows no increase
         metrics.mails.labels(writer.stage, "rejected")
-        metrics.rejects.labels(writer.stage, Unexpected.code)
+        for kind in RecordError.__subclasses__():
+            metrics.rejects.labels(writer.stage, kind.code)
 
     async def publish(self, batch: Batch, topic: Topic, results: Sequence[Result]) -> None:
         """Write one result per record of the batch and wait for the confirmation; what is kept elsewhere writes nothing."""

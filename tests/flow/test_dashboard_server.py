@@ -172,6 +172,13 @@ def test_runbooks_come_from_the_folder_that_is_named(tmp_path: Path) -> None:
     assert (answer.status, str(tmp_path) in text) == (404, True)
 
 
+def test_a_folder_of_runbooks_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    """At the start, and not by whoever follows a link in the middle of an alert."""
+    done = mailweir("dashboard", "--port", 0, "--runbooks", tmp_path / "gone")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"mailweir: --runbooks {tmp_path / 'gone'} is no folder: ")
+
+
 def test_without_the_package_to_draw_with_the_extra_is_named() -> None:
     """A worker's installation has it not: exit code 2 and what to install."""
     code = "import sys; sys.modules['youplot'] = None; sys.argv = ['mailweir', 'dashboard']; from mailweir.services.cli import main; main()"

@@ -54,6 +54,9 @@ async def test_the_metrics_equal_the_counts_of_the_topics() -> None:
     assert samples["mailweir_mails_total", frozenset(["ingest", "published"])] == len(bus.records("mail.parsed")) == 39
     assert samples["mailweir_mails_total", frozenset(["ingest", "rejected"])] == len(bus.records("mail.dead")) == 1
     assert samples["mailweir_rejects_total", frozenset(["ingest", "malformed_json"])] == 1
+    assert (
+        samples["mailweir_rejects_total", frozenset(["ingest", "not_a_mail"])] == 0
+    )  # the first of a kind is an increase
     assert samples["mailweir_batch_mails_sum", frozenset(["ingest"])] == 40
     assert samples["mailweir_assigned_partitions", frozenset(["ingest"])] == 3
     assert {samples["mailweir_lag_records", frozenset(["ingest", "mail.raw", str(n)])] for n in range(3)} == {0}

@@ -17,7 +17,8 @@ from mailweir.services.cli.app import app
 
 _DAY_MS = 24 * 60 * 60 * 1000
 ROOT_COMMAND: Any = typer.main.get_command(app)
-TABLE = [row[0].strip("`").removeprefix("mailweir ") for row in table("Commands")]
+ROWS = [row[0].strip("`") for row in table("Commands")]
+TABLE = [row.removeprefix("mailweir ") for row in ROWS]
 
 
 def _tree(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -54,6 +55,7 @@ def _kept(topic: Topic) -> str:
 def test_the_table_of_commands_is_the_program() -> None:
     """Each command has its row, once, and there is no row without a command."""
     assert sorted(path for usage in TABLE for path in _named(usage)) == sorted(_tree(ROOT_COMMAND))
+    assert [row for row in ROWS if not row.startswith("mailweir ")] == []
 
 
 @pytest.mark.parametrize("usage", TABLE)

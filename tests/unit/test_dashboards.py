@@ -103,6 +103,19 @@ def test_every_panel_says_what_it_shows(board: Board) -> None:
 
 
 @each_board
+def test_what_is_counted_is_a_whole_number(board: Board) -> None:
+    """Prometheus stretches an increase to both ends of its window: two dead letters would be 2.41."""
+    counts = [
+        target["expr"]
+        for panel in panels(board)
+        if panel["fieldConfig"]["defaults"]["unit"] == "short"
+        for target in panel["targets"]
+        if "increase(" in target["expr"] and " / " not in target["expr"]
+    ]
+    assert [expression for expression in counts if "round(sum" not in expression] == []
+
+
+@each_board
 def test_no_two_panels_overlap(board: Board) -> None:
     """On Grafana's grid, rows included; none hangs over its right edge."""
     places = [panel["gridPos"] for panel in written(board)["panels"]]

@@ -66,6 +66,15 @@ def test_every_agent_is_a_service_of_its_own(ours: dict[str, dict[str, Any]]) ->
     assert ours["topics"]["command"] == ["topics", "apply"]
 
 
+def test_what_compose_needs_is_set_before_its_first_command() -> None:
+    """The comment at the top is typed as it stands: a variable that has no default is exported there."""
+    text = (ROOT / "deploy/compose.yaml").read_text(encoding="utf-8")
+    needed = re.findall(r"\$\{([A-Z_]+):\?", text)
+    before = text.partition("docker compose ")[0]
+    assert needed
+    assert [name for name in needed if f"export {name}=" not in before] == []
+
+
 def test_every_command_is_one_of_ours(ours: dict[str, dict[str, Any]]) -> None:
     """The command line parses each; another would be refused."""
     for one in ours.values():

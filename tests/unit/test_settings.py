@@ -31,6 +31,8 @@ def test_the_environment_is_read_and_options_win(monkeypatch: pytest.MonkeyPatch
         ("MAILWEIR_BATCH_MAILS", "many", "MAILWEIR_BATCH_MAILS: "),
         ("MAILWEIR_REJECT_RATIO_MAX", "1.5", "MAILWEIR_REJECT_RATIO_MAX: "),
         ("MAILWEIR_TOPIC_PREFIX", "a b", "MAILWEIR_TOPIC_PREFIX: "),
+        ("MAILWEIR_OTLP_ENDPOINT", "collector:4318", "such as http://127.0.0.1:4318"),
+        ("MAILWEIR_INSTANCE", "a b", "letters, digits, _, - and dots"),
         ("MAILWEIR_KAFKA_SECURITY", "TLS", "MAILWEIR_KAFKA_SECURITY: "),
         ("MAILWEIR_INGEST_MAX_BYTES", "26000001", "ingest_max_bytes is above 26000000"),
         ("MAILWEIR_KAFKA_SECURITY", "SASL_SSL", "set MAILWEIR_KAFKA_USERNAME and MAILWEIR_KAFKA_PASSWORD"),

@@ -146,6 +146,28 @@ def test_scripts_read_one_object() -> None:
     assert as_markdown(made).count("\n| ---") == 3
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--mails-per-day", "1", "--peak", "inf"),
+        ("--mails-per-day", "1", "--raw-days", "inf"),
+        ("--mails-per-day", "9" * 400),
+        ("--mails-per-day", "1", "--mail-bytes", "9" * 400),
+        ("--mails-per-day", "1", "--replication", "9" * 400),
+    ],
+)
+def test_a_number_that_cannot_be_is_refused(arguments: tuple[str, ...]) -> None:
+    """Usage, not a traceback: what is beyond every cluster is a slip of the keyboard."""
+    done = CliRunner().invoke(app, ["size", *arguments])
+    assert done.exit_code == 2
+    assert arguments[-2] in done.output
+
+
+def test_few_mails_a_second_are_not_none() -> None:
+    """A thousand a day is a hundredth of a mail a second."""
+    assert "| mails a second, mean and peak | 0.012 and 0.035 |" in _printed("--mails-per-day", "1000")
+
+
 def test_no_mail_at_all_is_refused() -> None:
     """Zero mails a day need no cluster: usage, exit code 2."""
     assert CliRunner().invoke(app, ["size", "--mails-per-day", "0"]).exit_code == 2

@@ -17,7 +17,7 @@ _NOW = Row(
             "Dead letters of the last hour",
             "short",
             "Records that stages of the choice sent to the dead letters. `mailweir dead list` shows each with its cause.",
-            (Query(f"sum(increase(mailweir_rejects_total{_STAGE}[1h]))"),),
+            (Query(f"round(sum(increase(mailweir_rejects_total{_STAGE}[1h])))"),),
             "number",
             width=6,
             red_from=100,
@@ -39,10 +39,12 @@ _WHY = Row(
         Panel(
             "By code",
             "ops",
-            "Dead letters a second by error code; the header of each says the same.",
+            "Dead letters a second by error code, of the codes that there have been; the header of each says the same.",
             (
                 Query(
-                    f"sum by (stage, code) (rate(mailweir_rejects_total{_STAGE}[$__rate_interval]))",
+                    # every code is counted from zero: those that no worker has seen would fill the legend
+                    f"sum by (stage, code) (rate(mailweir_rejects_total{_STAGE}[$__rate_interval])) "
+                    f"and sum by (stage, code) (mailweir_rejects_total{_STAGE}) > 0",
                     "{{stage}} {{code}}",
                 ),
             ),
@@ -52,7 +54,7 @@ _WHY = Row(
             "Codes of the last day",
             "short",
             "Where to begin: the code with the most records.",
-            (Query(f"topk(20, sum by (stage, code) (increase(mailweir_rejects_total{_STAGE}[1d])) > 0)"),),
+            (Query(f"topk(20, round(sum by (stage, code) (increase(mailweir_rejects_total{_STAGE}[1d]))) > 0)"),),
             "list",
             width=12,
         ),

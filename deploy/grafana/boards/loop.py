@@ -8,7 +8,7 @@ __all__ = ["BOARD"]
 
 
 def _hour(metric: str, by: str, legend: str) -> Query:
-    return Query(f"sum by ({by}) (increase({metric}{{$S}}[1h]))", legend)
+    return Query(f"round(sum by ({by}) (increase({metric}{{$S}}[1h])))", legend)
 
 
 _PEOPLE = Row(
@@ -86,7 +86,7 @@ _SHARDS = Row(
             "Verdicts of the gate within the day",
             "short",
             "Candidates that passed and that were refused. `mailweir retrain status` has the reasons.",
-            (Query("sum by (verdict) (increase(mailweir_gate_verdicts_total{$S}[1d]))", "{{verdict}}"),),
+            (Query("round(sum by (verdict) (increase(mailweir_gate_verdicts_total{$S}[1d])))", "{{verdict}}"),),
             width=12,
         ),
     ),
@@ -121,8 +121,8 @@ _TRAINER = Row(
             "short",
             "Runs by outcome, and those started again after a crash.",
             (
-                Query("sum by (outcome) (increase(mailweir_trainer_runs_total{$S}[1d]))", "{{outcome}}"),
-                Query("sum(increase(mailweir_trainer_restarts_total{$S}[1d]))", "started again"),
+                Query("round(sum by (outcome) (increase(mailweir_trainer_runs_total{$S}[1d])))", "{{outcome}}"),
+                Query("round(sum(increase(mailweir_trainer_restarts_total{$S}[1d])))", "started again"),
             ),
             width=6,
         ),
@@ -169,7 +169,7 @@ _TRIAL = Row(
             "Champions demoted within the day",
             "short",
             "Demotions that disagreement called for: done, or failed because nothing sound was before.",
-            (Query("sum by (outcome) (increase(mailweir_auto_rollbacks_total{$S}[1d]))", "{{outcome}}"),),
+            (Query("round(sum by (outcome) (increase(mailweir_auto_rollbacks_total{$S}[1d])))", "{{outcome}}"),),
             width=12,
         ),
     ),

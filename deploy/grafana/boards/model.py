@@ -49,8 +49,10 @@ _VERSIONS = Row(
             "short",
             "Bundles of the last hour that took over, and tries that failed, by error code; then the old one serves on.",
             (
-                Query("sum(increase(mailweir_model_swaps_total{$S}[1h]))", "took over"),
-                Query("sum by (code) (increase(mailweir_model_swap_failures_total{$S}[1h]))", "failed: {{code}}"),
+                Query("round(sum(increase(mailweir_model_swaps_total{$S}[1h])))", "took over"),
+                Query(
+                    "round(sum by (code) (increase(mailweir_model_swap_failures_total{$S}[1h])))", "failed: {{code}}"
+                ),
             ),
         ),
     ),
@@ -225,8 +227,8 @@ _SHADOW = Row(
             "short",
             "Mails and loads of the last hour that failed, by error code; the champion is not touched by them.",
             (
-                Query("sum by (code) (increase(mailweir_shadow_failures_total{$S}[1h]))", "mail: {{code}}"),
-                Query("sum by (code) (increase(mailweir_shadow_load_failures_total{$S}[1h]))", "load: {{code}}"),
+                Query("round(sum by (code) (increase(mailweir_shadow_failures_total{$S}[1h])))", "mail: {{code}}"),
+                Query("round(sum by (code) (increase(mailweir_shadow_load_failures_total{$S}[1h])))", "load: {{code}}"),
             ),
         ),
     ),

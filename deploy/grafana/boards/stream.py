@@ -163,7 +163,7 @@ _AGAIN = Row(
             "Offsets that are missing",
             "short",
             "Offsets of the last hour that the broker does not have. On a topic without compaction: mail expired unread.",
-            (Query(f"sum by (stage) (increase(mailweir_missing_offsets_total{_STAGE}[1h]))", "{{stage}}"),),
+            (Query(f"round(sum by (stage) (increase(mailweir_missing_offsets_total{_STAGE}[1h])))", "{{stage}}"),),
             width=12,
         ),
         Panel(
