@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mailweir.services.dashboard.asked import Window
-from mailweir.services.dashboard.boards import Query
+from mailweir.services.dashboard.board import Query
 
 __all__ = ["SERIES", "Matrix", "events", "graph", "heat", "table"]
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mailweir.schemas.errors import InputError
-from mailweir.services.dashboard.boards import Board
+from mailweir.services.dashboard.board import Board
 
 __all__ = ["SPANS", "Window", "chosen", "fill", "window"]
 

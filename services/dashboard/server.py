@@ -16,7 +16,7 @@ from aiohttp import web
 from mailweir.schemas.errors import DependencyError, InputError, SettingsError
 from mailweir.services.dashboard import answers
 from mailweir.services.dashboard.asked import Window, chosen, fill, window
-from mailweir.services.dashboard.boards import Board, Panel
+from mailweir.services.dashboard.board import Board, Panel
 from mailweir.services.dashboard.library import Library
 from mailweir.services.dashboard.prometheus import Prometheus
 

@@ -20,7 +20,7 @@ from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.wait import WebDriverWait
 
 from mailweir.services.dashboard import BOARDS, Page, Prometheus, address, find_library, read_boards
-from mailweir.services.dashboard.boards import FOLDER, parse
+from mailweir.services.dashboard.board import FOLDER, parse
 
 NOWHERE = "http://127.0.0.1:1"
 """Where no Prometheus can be."""

@@ -16,7 +16,7 @@ from command import mailweir, running
 from yarl import URL
 
 from mailweir.services.dashboard import BOARDS
-from mailweir.services.dashboard.boards import FOLDER
+from mailweir.services.dashboard.board import FOLDER
 
 
 @pytest.fixture(scope="module")

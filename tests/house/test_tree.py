@@ -48,6 +48,11 @@ def test_the_package_list_is_the_tree(project: dict[str, dict[str, dict[str, lis
     assert {path.parent / "__init__.py" for path in modules()} <= set(modules())
 
 
+def test_no_folder_has_the_name_of_a_module_beside_it() -> None:
+    """Which of the two is imported would depend on the order in which a file system lists them: mypy takes either."""
+    assert [path for path in modules() if (ROOT / path).with_suffix("").is_dir()] == []
+
+
 def test_every_data_file_is_named_for_the_wheel(project: dict[str, dict[str, dict[str, dict[str, list[str]]]]]) -> None:
     """What stands beside the code is shipped or deliberately is not: the corpus is read from the repository only."""
     patterns = {

@@ -17,7 +17,7 @@ from mailweir.schemas.errors import InputError, SettingsError
 from mailweir.services.cli.demo_dashboard import live_dashboard
 from mailweir.services.dashboard import BOARDS, answers, find_library, library, read_boards
 from mailweir.services.dashboard.asked import SPANS, Window, chosen, fill, window
-from mailweir.services.dashboard.boards import Query, parse
+from mailweir.services.dashboard.board import Query, parse
 
 NOW = 1_795_317_323
 FOUR = Window(0, 180, 60, 15)
