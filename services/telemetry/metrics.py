@@ -96,7 +96,7 @@ class Metrics:
         c, g = self._counter, self._gauge
         self.mails = c(
             "mailweir_mails",
-            "Records that a stage finished: published, rejected, or kept where it publishes nothing.",
+            "Records that a stage finished: published, rejected or kept.",
             "stage",
             "outcome",
         )
