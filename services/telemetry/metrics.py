@@ -94,9 +94,7 @@ class Metrics:
 
     def _declare_stream(self) -> None:
         c, g = self._counter, self._gauge
-        self.mails = c(
-            "mailweir_mails", "Records that a stage finished: published, rejected or kept.", "stage", "outcome"
-        )
+        self.mails = c("mailweir_mails", "Records finished by a stage: published, rejected, kept.", "stage", "outcome")
         self.rejects = c("mailweir_rejects", "Records sent to the dead letters, by error code.", "stage", "code")
         self.redelivered = c("mailweir_redelivered", "Records handed to a stage again, by cause.", "stage", "cause")
         self.retries = c("mailweir_dependency_retries", "Tries repeated because something was away.", "stage", "step")
