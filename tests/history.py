@@ -49,7 +49,7 @@ OWN = {
 def series() -> Iterator[tuple[str, float]]:
     """Every series of a worker and its growth by second; one that does not grow is 1."""
     yield from ((f"{name}{{{WORKER}}}", growth) for name, growth in OWN.items())
-    for metric in {*Metrics().registry._names_to_collectors.values()}:
+    for metric in Metrics().declared():
         names: tuple[str, ...] = metric._labelnames
         for values in product(*(VALUES.get(name, ("one",)) for name in names)):
             labels = ",".join(

@@ -10,6 +10,7 @@ from mailweir.schemas.events import Origin, ReviewWhy, Tier
 from mailweir.schemas.taxonomy import installed_taxonomies
 from mailweir.schemas.topics import TOPICS
 from mailweir.services.cli.worker import STAGES
+from mailweir.services.retrain.policy import CODES
 from mailweir.services.settings import Settings
 from mailweir.services.telemetry.labels import MOST_RULES, MOST_VERSIONS, OTHER
 from mailweir.services.trainer.progress import PHASES
@@ -34,13 +35,11 @@ CLOSED: dict[str, set[str]] = {
     "outcome": {"published", "rejected", "kept", "done", "refused", "failed", "promoted", "left", "sent", "dropped"},
     "cause": {"in_ledger", "raised", "not_committed", "count", "bytes", "age", "stop", "taxonomy", "withdrawal"},
     "step": {
-        *("handle", "publish", "find", "keep", "parse", "tokenize", "model", "rules", "linear"),
+        *("handle", "publish", "find", "keep", "parse", "tokenize", "model", "entities", "sentences"),
+        *("rules", "linear"),
         *("contact", "pull", "commit", "rewind", "shard"),
     },
-    "reason": {
-        *("run_open", "no_shards", "too_soon", "nothing_new", "few_labels", "labels", "weak_class", "no_weak_class"),
-        *("few_verdicts", "no_reference", "burn", "burn_low", "drift", "no_drift", "drift_unconfirmed"),
-    },
+    "reason": {*CODES, "labels", "weak_class", "burn", "drift"},
     "why": {*get_args(ReviewWhy)},
     "phase": {*PHASES},
     "origin": {*get_args(Origin)},

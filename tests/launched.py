@@ -81,11 +81,6 @@ def ends(bus: MemoryBus) -> list[RetrainFinished]:
     return [RetrainFinished.decode(one.value) for one in found]
 
 
-def value(host: Host, metric: str, **labels: str) -> float:
-    """Of a metric."""
-    return host.metrics.registry.get_sample_value(metric, labels) or 0.0
-
-
 def alive(pid: int) -> bool:
     """Whether there is such a process."""
     try:

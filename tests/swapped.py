@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from factories import hosted, settings
+from factories import hosted, settings, value
 
 from mailweir.models.registry import Registry
 from mailweir.schemas.events import Decision, Email
@@ -35,10 +35,6 @@ def versions(bus: MemoryBus) -> dict[int, str]:
     """Mail → the version that decided it."""
     decided = [Decision.decode(record.value) for record in bus.records("mail.classified")]
     return {int(decision.email_id, 16): decision.model.version for decision in decided}
-
-
-def value(host: Host, metric: str, **labels: str) -> float:
-    return host.metrics.registry.get_sample_value(metric, labels) or 0.0
 
 
 def serves(host: Host, version: str) -> Callable[[], bool]:

@@ -25,7 +25,8 @@ __all__ = ["Decided", "Decider", "Mail", "decide_all", "decision_of", "id_under"
 
 log = logger(__name__)
 
-_OPTIONAL_STEPS = ("rules", "linear")  # only where there are rules, or a tier before the encoder
+# of a mail; the last three only where there is what does them
+_STEPS = ("tokenize", "model", "entities", "sentences", "rules", "linear")
 
 
 Mail = tuple[Email, Coordinates | None]
@@ -177,7 +178,7 @@ class Decider(Part):
         review = str(decision.needs_review).lower()
         metrics.decisions.labels(version, tier, review).inc()
         metrics.mailbox_decisions.labels(metrics.label.mailbox(email.mailbox), review).inc()
-        for step in ("tokenize", "model", *(step for step in _OPTIONAL_STEPS if step in decision.timings_ms)):
+        for step in (step for step in _STEPS if step in decision.timings_ms):
             metrics.seconds.labels("classify", step).observe(decision.timings_ms[step] / 1_000)
         for name, head in decision.heads.items():
             metrics.labels.labels(name, head.label, version, tier).inc()

@@ -20,11 +20,11 @@ class Scrape:
             for sample in family.samples
         ]
 
-    def total(self, name: str, **labels: str) -> float:
+    def total(self, name: str, /, **labels: str) -> float:
         """Sum of a sample over all labels but these."""
         return sum(value for sample, found, value in self._samples if sample == name and _matches(found, labels))
 
-    def mean(self, name: str, **labels: str) -> float:
+    def mean(self, name: str, /, **labels: str) -> float:
         """Mean of a histogram; 0 if nothing was observed."""
         count = self.total(f"{name}_count", **labels)
         return self.total(f"{name}_sum", **labels) / count if count else 0.0

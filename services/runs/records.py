@@ -7,7 +7,7 @@ from pathlib import Path
 from mailweir.models.registry import Promotion
 from mailweir.schemas.events import ModelPromoted, RetrainFinished
 from mailweir.schemas.headers import child_traceparent, event_headers
-from mailweir.schemas.ids import digest
+from mailweir.schemas.ids import digest, trace_id
 from mailweir.schemas.topics import MODELS, RETRAIN
 from mailweir.services.runs.contexts import end_context
 from mailweir.services.stream import Outgoing
@@ -31,6 +31,6 @@ def promotion_record(made: Promotion, folder: Path, prefix: str) -> Outgoing:
         cause=made.cause,
         promoted_at=made.at,
     )
-    trace = child_traceparent(digest("promotion", event.event_id)[:32], "models", event.event_id)
+    trace = child_traceparent(trace_id(digest("promotion", event.event_id)), "models", event.event_id)
     headers = event_headers(event, "models", trace)
     return Outgoing(MODELS.full_name(prefix), made.model.name.encode(), event.encode(), headers)

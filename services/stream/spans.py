@@ -6,7 +6,6 @@ with `mailweir.`. A key is never among them: on `mail.raw` it is a mailbox.
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,12 +16,12 @@ from typing import TYPE_CHECKING
 from mailweir.schemas.errors import RecordError
 from mailweir.schemas.events import Decision, Event
 from mailweir.schemas.headers import TraceParent, traceparent_of
-from mailweir.schemas.ids import digest
+from mailweir.schemas.ids import digest, trace_id
 from mailweir.services.settings import Settings
 from mailweir.services.stream.connection import client_id
 from mailweir.services.stream.letters import Result, lineage, subject_of
 from mailweir.services.stream.record import Kept, Outgoing, Record
-from mailweir.services.telemetry import Collector, Metrics, Span, Traces, open_traces
+from mailweir.services.telemetry import Collector, Metrics, Span, Traces, open_traces, own_context
 
 if TYPE_CHECKING:
     from mailweir.services.stream.batch import Batch
@@ -72,7 +71,7 @@ class StageSpans:
         """The batch is done: everything is confirmed. `sending_ns` is when writing began."""
         if not self.traces.on:
             return
-        ended, about = time.time_ns(), TraceParent(os.urandom(16).hex(), os.urandom(8).hex(), sampled=True)
+        ended, about = time.time_ns(), own_context()
         mails = [span for one in handled if (span := self.mail(one, batch.begun_ns, ended, batch.attempt, about))]
         if not mails:
             return
@@ -91,7 +90,7 @@ class StageSpans:
         parent, trace = lineage(record, one.result, subject)
         wire = traceparent_of(one.outgoing.headers) if one.outgoing and one.code is None else None
         place = f"{record.topic}/{record.partition}/{record.offset}"
-        trace = trace or digest("record", place)[:32]
+        trace = trace or trace_id(digest("record", place))
         context = wire or self.traces.context(parent, trace, self._stage, place)
         if not self.traces.on or not context.sampled:
             return None
@@ -133,7 +132,7 @@ class StageSpans:
         whole = Span(f"process_batch {topic}", "consumer", about, batch.begun_ns, ended, None, fields, links)
         stage = {"mailweir.stage": self._stage}
         steps = [
-            Span(step.name, "internal", _child(about), step.begun_ns, step.ended_ns, about, stage)
+            Span(step.name, "internal", own_context(about.trace), step.begun_ns, step.ended_ns, about, stage)
             for step in batch.steps
         ]
         return [whole, *steps]
@@ -142,7 +141,7 @@ class StageSpans:
         """A write of a batch; what each record of it carries is the context of its mail's span, so these are no producers."""
         topics = Counter(one.outgoing.topic for one in handled if one.outgoing)
         return [
-            Span(f"send {topic}", "client", _child(about), begun, ended, about, self._send(topic, count))
+            Span(f"send {topic}", "client", own_context(about.trace), begun, ended, about, self._send(topic, count))
             for topic, count in topics.items()
         ]
 
@@ -186,7 +185,3 @@ def _of_result(result: Event | RecordError | Kept) -> dict[str, str | int | floa
         "mailweir.needs_review": result.needs_review,
         **{f"mailweir.{step}_ms": milliseconds for step, milliseconds in result.timings_ms.items()},
     }
-
-
-def _child(of: TraceParent) -> TraceParent:
-    return TraceParent(of.trace, os.urandom(8).hex(), sampled=True)

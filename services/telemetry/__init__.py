@@ -3,7 +3,7 @@
 from mailweir.services.telemetry.ages import note_ages
 from mailweir.services.telemetry.logs import configure_logging, logged_with, logger
 from mailweir.services.telemetry.metrics import Metrics
-from mailweir.services.telemetry.traces import Collector, Span, Traces, open_traces
+from mailweir.services.telemetry.traces import Collector, Span, Traces, open_traces, own_context
 
 __all__ = [
     "Collector",
@@ -15,4 +15,5 @@ __all__ = [
     "logger",
     "note_ages",
     "open_traces",
+    "own_context",
 ]

@@ -140,7 +140,7 @@ class Metrics:
         self.tokens = h("mailweir_mail_tokens", "Tokens that the model saw of a mail.", _TOKENS, "stage")
         self.seconds = h(
             "mailweir_step_seconds",
-            "Duration of a step of a stage: handle, publish, find and keep are per batch, parse and model per mail.",
+            "Duration of a step of a stage: handle, publish, find and keep are per batch, the others per mail.",
             _SECONDS,
             "stage",
             "step",

@@ -6,6 +6,7 @@ they follow from trace, stage and subject (`child_traceparent`). What was handed
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -14,7 +15,7 @@ from mailweir.schemas.errors import SetupError
 from mailweir.schemas.headers import TraceParent, child_traceparent
 from mailweir.services.telemetry.metrics import Metrics
 
-__all__ = ["Collector", "Kind", "MemoryTraces", "Span", "Traces", "open_traces"]
+__all__ = ["Collector", "Kind", "MemoryTraces", "Span", "Traces", "open_traces", "own_context"]
 
 Kind = Literal["consumer", "producer", "client", "internal"]
 Value = str | int | float | bool
@@ -99,6 +100,11 @@ class Collector:
     headers: str  # name=value, comma-separated: a secret
     ratio: float
     resource: Mapping[str, str]  # attributes of the process
+
+
+def own_context(trace: str = "") -> TraceParent:
+    """The context of a recorded span that no record carries: its id may be any. Without a `trace` it begins one."""
+    return TraceParent(trace or os.urandom(16).hex(), os.urandom(8).hex(), sampled=True)
 
 
 def open_traces(collector: Collector, metrics: Metrics) -> Traces:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,9 +9,9 @@ from dataclasses import dataclass, field
 
 from mailweir.schemas.errors import MailweirError
 from mailweir.schemas.events import RetrainFinished, RetrainRequested
-from mailweir.schemas.headers import TraceParent
+from mailweir.schemas.ids import trace_id
 from mailweir.services.runs.contexts import end_context, request_context, shard_contexts
-from mailweir.services.telemetry import Span, Traces
+from mailweir.services.telemetry import Span, Traces, own_context
 from mailweir.services.trainer.progress import Phase, Progress
 
 __all__ = ["RunSpans", "process_span", "traced"]
@@ -36,7 +35,7 @@ class RunSpans:
     def of(self, end: RetrainFinished | None, error: str) -> list[Span]:
         """The spans, once it is over. The one of a try that came to an end is what the end's record carries."""
         now, run_id = time.time_ns(), self.request.run_id
-        context = end_context(run_id, sampled=True) if end else _anew(run_id)
+        context = end_context(run_id, sampled=True) if end else own_context(trace_id(run_id))
         fields = {"mailweir.run_id": run_id} | ({"mailweir.outcome": end.outcome} if end else {})
         if end and end.candidate:
             fields |= {"mailweir.model.name": end.candidate.name, "mailweir.model.version": end.candidate.version}
@@ -45,7 +44,7 @@ class RunSpans:
         ends = [*(began for _, began in self.phases[1:]), now]
         below = {"mailweir.run_id": run_id}
         return [run] + [
-            Span(phase, "internal", _anew(run_id), began, ended, context, below)
+            Span(phase, "internal", own_context(trace_id(run_id)), began, ended, context, below)
             for (phase, began), ended in zip(self.phases, ends, strict=True)
         ]
 
@@ -71,7 +70,7 @@ def process_span(request: RetrainRequested, begun_ns: int, pid: int, code: int, 
     return Span(
         "run_process",
         "internal",
-        _anew(request.run_id),
+        own_context(trace_id(request.run_id)),
         begun_ns,
         time.time_ns(),
         request_context(request.run_id, sampled=True),
@@ -79,7 +78,3 @@ def process_span(request: RetrainRequested, begun_ns: int, pid: int, code: int, 
         shard_contexts(request),
         error,
     )
-
-
-def _anew(run_id: str) -> TraceParent:
-    return TraceParent(request_context(run_id, sampled=True).trace, os.urandom(8).hex(), sampled=True)

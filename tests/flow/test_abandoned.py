@@ -6,7 +6,19 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 import pytest
-from factories import add_stage, finish, memory_bus, parse_all, parsed_ids, raw, running, settings, until, write_raw
+from factories import (
+    add_stage,
+    finish,
+    memory_bus,
+    parse_all,
+    parsed_ids,
+    raw,
+    running,
+    settings,
+    until,
+    value,
+    write_raw,
+)
 from faust.types.streams import StreamT
 
 from mailweir.schemas.errors import AgentEnded, DependencyError, RecordError
@@ -158,8 +170,7 @@ def _watch_commits(bus: MemoryBus, host: Host) -> list[tuple[int, int]]:
 
 
 def _retries(host: Host, step: str) -> float:
-    labels = {"stage": "ingest", "step": step}
-    return host.metrics.registry.get_sample_value("mailweir_dependency_retries_total", labels) or 0
+    return value(host, "mailweir_dependency_retries_total", stage="ingest", step=step)
 
 
 async def test_a_dead_letter_that_was_abandoned_is_written_by_the_next_reader() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 from bundles import promote, stocked
-from factories import hosted, memory_bus, settings, until
+from factories import hosted, memory_bus, settings, until, value
 from shards import file_shard, record, said, shard
 
 from mailweir.models.registry import Registry
@@ -50,7 +50,7 @@ def champion(registry: Registry) -> str:
 
 def rollbacks(host: Host, outcome: str) -> float:
     """How often."""
-    return host.metrics.registry.get_sample_value("mailweir_auto_rollbacks_total", {"outcome": outcome}) or 0
+    return value(host, "mailweir_auto_rollbacks_total", outcome=outcome)
 
 
 def judged(host: Host, times: int = 5) -> Callable[[], bool]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from bundles import promote, stocked
-from factories import hosted, memory_bus, settings, until
+from factories import hosted, memory_bus, settings, until, value
 from shards import count_figures, file_shard, record, rows, shard
 
 from mailweir.schemas.errors import BundleError, DependencyError
@@ -51,7 +51,7 @@ def end_of(request: RetrainRequested, outcome: str = "promoted") -> Outgoing:
 
 def refusals(host: Host, reason: str) -> float:
     """How often that was the reason."""
-    return host.metrics.registry.get_sample_value("mailweir_retrain_refusals_total", {"reason": reason}) or 0
+    return value(host, "mailweir_retrain_refusals_total", reason=reason)
 
 
 def done(host: Host) -> Callable[[int], bool]:

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import pytest
 from bundles import promote, stocked
-from factories import hosted, memory_bus, settings, until
+from factories import hosted, memory_bus, settings, until, value
 
 from mailweir.models.registry import Registry
 from mailweir.models.runtime import Bundle
@@ -66,11 +66,6 @@ def on(bus: MemoryBus, topic: str) -> list[Decision]:
 def decided(bus: MemoryBus, count: int) -> Callable[[], bool]:
     """Whether the champion has decided so many."""
     return lambda: len(bus.records("mail.classified")) >= count
-
-
-def value(host: Host, metric: str, **labels: str) -> float:
-    """Of a metric."""
-    return host.metrics.registry.get_sample_value(metric, labels) or 0.0
 
 
 def scores(host: Host, version: str = SHADOW) -> Callable[[], bool]:

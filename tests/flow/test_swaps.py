@@ -13,8 +13,8 @@ from typing import Any
 import orjson
 import pytest
 from bundles import promote, stocked
-from factories import memory_bus, until
-from swapped import serves, value, versions, worker, write
+from factories import memory_bus, until, value
+from swapped import serves, versions, worker, write
 
 from mailweir.models.runtime import Bundle
 from mailweir.services.telemetry import configure_logging

@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 import pytest
 from bundles import promote, stocked, version_of
-from factories import memory_bus, settings, until
-from swapped import serves, spoil, value, versions, worker, write
+from factories import memory_bus, settings, until, value
+from swapped import serves, spoil, versions, worker, write
 
 from mailweir.models.registry import make_keys, read_private
 from mailweir.models.runtime import Bundle

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from factories import memory_bus, until
-from launched import UNTIL_GO, alive, end_of, ends, go, launcher, pid, request, starts, there, value
+from factories import memory_bus, until, value
+from launched import UNTIL_GO, alive, end_of, ends, go, launcher, pid, request, starts, there
 from shards import record
 
 from mailweir.schemas.events import DeadLetter

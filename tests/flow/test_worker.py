@@ -83,7 +83,8 @@ async def test_every_metric_is_counted_by_a_mail_on_its_way(tiny: Path) -> None:
         assert value("mailweir_mail_tokens_count", {"stage": "classify"}) == 1
         assert value("mailweir_mail_tokens_sum", {"stage": "classify"}) > 5  # type: ignore[operator]
         assert value("mailweir_rejects_total", {"stage": "ingest", "code": "not_a_mail"}) == 1
-        for stage, step in (("ingest", "parse"), ("classify", "tokenize"), ("classify", "model")):
+        steps = (("ingest", "parse"), *(("classify", step) for step in ("tokenize", "model", "entities")))
+        for stage, step in steps:
             assert value("mailweir_step_seconds_count", {"stage": stage, "step": step}) == 1
         for stage in ("ingest", "classify"):
             assert value("mailweir_batch_oldest_seconds_count", {"stage": stage}) >= 1  # type: ignore[operator]

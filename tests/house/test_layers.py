@@ -31,6 +31,7 @@ HEAVY = {
     "optimum",
     "matplotlib",
     "optuna",
+    "opentelemetry",  # of [otlp], loaded where spans are wanted
     "pyarrow",  # of [feedback], which only its own agent and commands need
     "fsspec",
 }
@@ -72,11 +73,29 @@ def test_faust_is_known_to_the_shell_only(graph: grimp.ImportGraph) -> None:
 
 
 def test_the_kafka_client_is_known_to_the_shell_only(graph: grimp.ImportGraph) -> None:
-    """Agents and models never meet a Kafka client; following a topic for people is the command line's."""
-    users = graph.find_modules_that_directly_import("aiokafka") - {"mailweir.services.cli.tail"}
+    """Agents, models and the command line never meet a Kafka client."""
+    users = graph.find_modules_that_directly_import("aiokafka")
     shell = tuple(f"mailweir.services.{name}" for name in KAFKA)
     assert users
     assert [user for user in users if not user.startswith(shell)] == []
+
+
+def test_opentelemetry_is_known_to_one_module_only(graph: grimp.ImportGraph) -> None:
+    """What the agents hand over knows nothing of it."""
+    assert graph.find_modules_that_directly_import("opentelemetry") == {"mailweir.services.telemetry.otlp"}
+
+
+def test_one_place_declares_metrics() -> None:
+    """What prometheus_client has to offer elsewhere is serving and reading them."""
+    kinds = {"Counter", "Gauge", "Histogram", "Summary", "Info", "Enum"}
+    declaring = {
+        str(path)
+        for path, module in modules().items()
+        for node in ast.walk(module)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("prometheus_client")
+        if kinds & {alias.name for alias in node.names}
+    }
+    assert declaring == {"services/telemetry/metrics.py"}
 
 
 def test_one_place_reads_the_environment() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from alerting import alerts, rules
 from bundles import promote, stocked
+from collector import collecting
 from factories import memory_bus, settings
 from fleet import mail
 from grafana.boards import BOARDS
@@ -64,7 +65,7 @@ async def _mill(known: Settings) -> AsyncIterator[Host]:
         yield host
 
 
-def _settings(kafka: KafkaCluster, folder: Path, registry: Registry) -> Settings:
+def _settings(kafka: KafkaCluster, folder: Path, registry: Registry, collector: str) -> Settings:
     (folder / "rules.toml").write_text(RULES)
     return own(
         kafka.bootstrap,
@@ -78,6 +79,7 @@ def _settings(kafka: KafkaCluster, folder: Path, registry: Registry) -> Settings
         review_budget=1_000_000,
         review_random_share=1.0,
         review_diverse_share=0.0,
+        otlp_endpoint=collector,
         retrain_min_labels=20,
         retrain_look_seconds=0.3,
     )
@@ -182,7 +184,7 @@ async def test_every_alert_fires_in_its_situation_and_every_query_finds_it(
     registry = _registry(tmp_path, tiny)
     async with AsyncExitStack() as stack:
         mounted = stack.enter_context(small_disk(tmp_path / "ledger"))
-        known = _settings(kafka, tmp_path, registry)
+        known = _settings(kafka, tmp_path, registry, stack.enter_context(collecting()).url)
         await apply(known, partitions=1)
         prometheus = stack.enter_context(watching(tmp_path / "prometheus"))
         prometheus.watch("mill", await stack.enter_async_context(_mill(known)))

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-import urllib.request
 from collections import Counter
 from pathlib import Path
 
-import orjson
 import pytest
 from bundles import promote, stocked
 from command import mailweir
 from factories import settings
-from fleet import Fleet, Worker, read_all
+from fleet import Fleet, read_all
 
 from mailweir.models.registry import Registry
 from mailweir.schemas.events import Decision, Email, ModelPromoted, utc_now
@@ -57,18 +55,11 @@ class Stream:
         return Outgoing("mail.parsed", email.email_id.encode(), email.encode())
 
 
-def _metrics(worker: Worker) -> dict[str, float]:
-    url = orjson.loads(worker.told.read_bytes().splitlines()[0])["metrics"]
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        lines = [line.rpartition(" ") for line in answer.read().decode().splitlines() if not line.startswith("#")]
-    return {name: float(value) for name, _, value in lines}
-
-
 async def _all_serve(fleet: Fleet, version: str) -> None:
     """Wait until every worker says so."""
-    began, name = time.monotonic(), f'mailweir_bundle_info{{name="email",version="{version}"}}'
+    began = time.monotonic()
     for worker in fleet.workers:
-        while (await asyncio.to_thread(_metrics, worker)).get(name) != 1:
+        while await asyncio.to_thread(worker.figure, "mailweir_bundle_info", version=version) != 1:
             assert time.monotonic() - began < _PATIENCE_S, worker.log.read_text()[-2000:]
             await asyncio.sleep(0.05)
 
@@ -120,7 +111,7 @@ async def test_two_workers_follow_a_promotion_and_a_rollback(tmp_path: Path, bro
         await asyncio.sleep(1)
         sent = await stream.end()
         decisions = await _decided(known, sent)
-        swaps = [(await asyncio.to_thread(_metrics, worker))["mailweir_model_swaps_total"] for worker in fleet.workers]
+        swaps = [await asyncio.to_thread(worker.figure, "mailweir_model_swaps_total") for worker in fleet.workers]
     versions = {int(decision.email_id, 16): decision.model.version for decision in decisions}
     print(
         f"\nboth workers: promotion followed in {forward:.2f} s, rollback in {back:.2f} s; {sent} mails, {Counter(versions.values())}"

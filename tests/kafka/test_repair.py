@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import urllib.request
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
 
-import orjson
 import pytest
 from bundles import promote, stocked
 from command import mailweir, running
@@ -144,9 +142,7 @@ async def test_a_bad_version_is_repaired_through_a_kill_and_every_decision_repla
 
 
 def _serves(worker: Worker, version: str) -> bool:
-    url = orjson.loads(worker.told.read_bytes().splitlines()[0])["metrics"]
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        return f'mailweir_bundle_info{{name="email",version="{version}"}} 1.0' in answer.read().decode()
+    return worker.figure("mailweir_bundle_info", name="email", version=version) == 1
 
 
 async def test_what_people_say_demotes_a_champion_and_two_workers_follow(

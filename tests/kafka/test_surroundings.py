@@ -78,7 +78,7 @@ def _said(worker: Worker, event: str) -> Callable[[], bool]:
 
 async def _ask(worker: Worker, path: str) -> tuple[int, str]:
     """Its health, as a probe sees it."""
-    url = json.loads(worker.told.read_text())["metrics"].replace("/metrics", path)
+    url = worker.metrics.replace("/metrics", path)
     return await asyncio.to_thread(_fetch, url)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -97,13 +96,6 @@ def lines(worker: Worker, event: str) -> list[dict[str, Any]]:
     """What a worker logged of this kind."""
     rows = [orjson.loads(row) for row in worker.log.read_bytes().splitlines() if row.startswith(b"{")]
     return [row for row in rows if row["event"] == event]
-
-
-def metric(worker: Worker, outcome: str) -> float:
-    url = orjson.loads(worker.told.read_bytes().splitlines()[0])["metrics"]
-    with urllib.request.urlopen(url, timeout=5) as answer:
-        found = [row for row in answer.read().decode().splitlines() if row.startswith("mailweir_spans_total")]
-    return sum(float(row.split()[1]) for row in found if f'outcome="{outcome}"' in row)
 
 
 def only(spans: list[Got], email: str) -> Got:
@@ -259,7 +251,7 @@ async def test_a_collector_that_fails_costs_no_mail(kafka: KafkaCluster, tiny: P
             await write(known, [raw(known, mail(number)) for number in range(first, first + 20)])
             assert len(await decided(known, first + 20)) == first + 20
         if how != "hangs":
-            await until(lambda: metric(worker, "failed") > 0)
+            await until(lambda: worker.figure("mailweir_spans_total", outcome="failed") > 0)
         else:
             await until(got.asked.is_set)
         assert worker.end(signal.SIGTERM) == 0  # within a minute; what hangs would hold it up for five

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from alerting import series
 from grafana.boards import BOARDS
 from grafana.build import FOLDER, encode
 from grafana.panels import GRID, Board
@@ -20,7 +21,6 @@ from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models import units
 from grafana_foundation_sdk.models.dashboard import Dashboard
 from house.source import ROOT
-from prometheus_client import Histogram
 
 from mailweir.services.telemetry import Metrics
 
@@ -44,24 +44,15 @@ def panels(board: Board) -> list[dict[str, Any]]:
     return [panel for panel in written(board)["panels"] if panel["type"] != "row"]
 
 
-def declared() -> dict[str, set[str]]:
-    """Every series that a worker exposes, with its labels."""
-    registry = Metrics().registry
-    found: dict[str, set[str]] = {
-        sample.name: set()
-        for family in registry.collect()
-        if not family.name.startswith("mailweir")
-        for sample in family.samples
+def exposed() -> dict[str, set[str]]:
+    """Every series of a worker with its labels: ours, those of its process and of Python."""
+    families = Metrics().registry.collect()
+    return series() | {
+        sample.name: set() for family in families for sample in family.samples if sample.name not in series()
     }
-    for name, metric in registry._names_to_collectors.items():
-        labels: tuple[str, ...] = getattr(metric, "_labelnames", ())
-        found[name] = {*labels, "le"} if isinstance(metric, Histogram) and name.endswith("_bucket") else {*labels}
-        if name == getattr(metric, "_name", "") and not name.endswith("_info") and metric.__class__.__name__ != "Gauge":
-            del found[name]  # the family's name, of which there is no series
-    return found
 
 
-DECLARED = declared()
+EXPOSED = exposed()
 
 
 def faults(expression: str) -> list[str]:
@@ -69,7 +60,7 @@ def faults(expression: str) -> list[str]:
     wrong = []
     known = {*TARGET}
     for name, chosen in SERIES.findall(expression):
-        labels = DECLARED.get(name)
+        labels = EXPOSED.get(name)
         if labels is None:
             wrong.append(f"series {name}")
             continue

@@ -13,6 +13,7 @@ from prometheus.kubernetes import FILE, encode
 
 from mailweir.schemas.topics import TOPICS
 from mailweir.services.broker.users import USERS
+from mailweir.services.cli.sizing import FIGURES
 from mailweir.services.cli.worker import STAGES
 from mailweir.services.settings import Settings
 from mailweir.services.telemetry import Metrics
@@ -91,7 +92,7 @@ def test_its_variables_are_settings_that_work_together(agent: str) -> None:
 
 
 def test_it_may_do_nothing_but_its_work(agent: str) -> None:
-    """No root, no capabilities, no writable image, no token of the cluster, a limit of memory above what it asks for."""
+    """No root, no capabilities, no writable image, no token of the cluster."""
     pod, container = _pod(agent)
     assert (pod["securityContext"]["runAsNonRoot"], pod["automountServiceAccountToken"]) == (True, False)
     safe = container["securityContext"]
@@ -99,9 +100,19 @@ def test_it_may_do_nothing_but_its_work(agent: str) -> None:
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert [item["name"] for item in container["volumeMounts"] if "emptyDir" in _volume(pod, item["name"])] == ["tmp"]
     assert safe["capabilities"] == {"drop": ["ALL"]}
-    assert {"cpu", "memory"} == container["resources"]["requests"].keys()
-    assert "memory" in container["resources"]["limits"]
     assert {item["name"] for item in container["volumeMounts"]} == {item["name"] for item in pod["volumes"]}
+
+
+def test_it_asks_for_what_was_measured(agent: str) -> None:
+    """The memory of SIZING.md with room to spare, and a limit above that; no limit of CPU, which only makes it late."""
+    asked = _pod(agent)[1]["resources"]
+    assert (asked["requests"].keys(), asked["limits"].keys()) == ({"cpu", "memory"}, {"memory"})
+    request, limit = (_bytes(asked[kind]["memory"]) for kind in ("requests", "limits"))
+    assert FIGURES[f"mb_{agent}"].value * 1e6 * 1.2 < request < limit
+
+
+def _bytes(quantity: str) -> int:
+    return int(quantity[:-2]) * {"Mi": 2**20, "Gi": 2**30}[quantity[-2:]]
 
 
 def test_it_is_watched_and_ends_in_peace(agent: str) -> None:

@@ -134,8 +134,8 @@ def test_a_bound_that_a_query_names_is_a_bucket() -> None:
 def test_promtool_finds_nothing_in_them() -> None:
     """Its linter over a page on which every metric has a value."""
     metrics = Metrics()
-    for metric in vars(metrics).values():
-        if getattr(metric, "_labelnames", ()):
+    for metric in metrics.declared():
+        if metric._labelnames:
             _touch(metric)
     page = generate_latest(metrics.registry)
     assert all(f"# HELP {name}".encode() in page for name in declared())

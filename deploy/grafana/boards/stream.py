@@ -131,21 +131,21 @@ _WORK = Row(
 )
 
 _AGAIN = Row(
-    "What was done again",
+    "What was done again, and what is missing",
     (
         Panel(
             "Tries repeated",
             "ops",
             "Tries a second that failed because something was away, by step.",
             (Query(_rate("mailweir_dependency_retries_total", "stage", "step"), "{{stage}} {{step}}"),),
-            width=6,
+            width=8,
         ),
         Panel(
             "Records handed out again",
             "ops",
             "Records a second that a stage got once more, by cause: raised, not committed, already in the ledger.",
             (Query(_rate("mailweir_redelivered_total", "stage", "cause"), "{{stage}} {{cause}}"),),
-            width=6,
+            width=8,
         ),
         Panel(
             "Commits refused",
@@ -157,14 +157,22 @@ _AGAIN = Row(
                     "{{stage}}",
                 ),
             ),
-            width=6,
+            width=8,
         ),
         Panel(
             "Offsets that are missing",
             "short",
             "Offsets of the last hour that the broker does not have. On a topic without compaction: mail expired unread.",
             (Query(f"sum by (stage) (increase(mailweir_missing_offsets_total{_STAGE}[1h]))", "{{stage}}"),),
-            width=6,
+            width=12,
+        ),
+        Panel(
+            "Spans by outcome",
+            "ops",
+            "Spans a second that the collector took, failed to take, or that were dropped as too many waited: traces with holes, never "
+            "mail. No data where no collector is set.",
+            (Query(_rate("mailweir_spans_total", "outcome", stage="{$S}"), "{{outcome}}"),),
+            width=12,
         ),
     ),
 )

@@ -171,9 +171,10 @@ class LoopWalk:
         self.figures.redecided = report.redecided
         await self._collect({row.id for row in lesson.seen}, self.figures.first, workers)
         latest = [self._decisions[row.id] for row in lesson.seen]
-        self.figures.superseding = sum(one.supersedes is not None for one in latest)
+        superseding = self.figures.superseding = sum(one.supersedes is not None for one in latest)
         told = f"{report.redecided} mails that {bad.version} had decided are decided again by {self.figures.first}"
-        self._done("Rollback", f"{told}, each names what it supersedes")
+        named = "each names" if superseding == report.redecided else f"{superseding} of them name"
+        self._done("Rollback", f"{told}, {named} what it supersedes")
 
     async def _send(self, rows: Sequence[MailRow]) -> None:
         from mailweir.services.cli.loop.lesson import as_json

@@ -16,7 +16,7 @@ const REACH = { s: (by) => (by > 1 ? 2 * by : by) };
 // What an axis counts in, so that its marks are round: seconds as clocks have them, bytes in powers of two.
 const STEPS = {
   s: [1e-6, 1e-5, 1e-4, 1e-3, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800,
-    3600, 7200, 10800, 21600, 43200, 86400, 172800, 432800, 864000, 1728000, 4320000, 8640000],
+    3600, 7200, 10800, 21600, 43200, 86400, 172800, 432000, 864000, 1728000, 4320000, 8640000],
   bytes: Array.from({ length: 50 }, (_, power) => 2 ** power),
 };
 
