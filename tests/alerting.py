@@ -16,7 +16,7 @@ from mailweir.services.telemetry import Metrics
 PLACE = ROOT / "deploy" / "prometheus"
 RUNBOOKS = ROOT / "deploy" / "runbooks"
 
-FOREIGN = {"up", "process_cpu_seconds_total"}
+FOREIGN = {"up", "process_cpu_seconds_total", "process_start_time_seconds"}
 """Metrics that are not ours to declare: Prometheus' own, and the process collector's."""
 _SUFFIXES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_count", "_sum")}
 _WORDS = {"and", "or", "unless", "on", "ignoring", "by", "without", "group_left", "group_right", "offset", "bool"}

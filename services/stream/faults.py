@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
-from mailweir.schemas.errors import DependencyError, RecordError, SetupError, Unexpected
+from mailweir.schemas.errors import DeliveryError, DependencyError, RecordError, SetupError, Unexpected
 
-__all__ = ["dead_cause", "dependency", "where"]
+__all__ = ["common_fault", "dead_cause", "dependency", "where"]
 
 # No file descriptor, process or memory left: every record would fail, and none is to blame.
 _MACHINE = (OSError, MemoryError, SetupError)
@@ -24,6 +25,17 @@ def dependency(error: BaseException) -> DependencyError | None:
 def dead_cause(stage: str, error: BaseException) -> RecordError:
     """What is written into the dead letter of a record that makes `stage` raise."""
     return error if isinstance(error, RecordError) else Unexpected(f"{stage} raised {where(error)}")
+
+
+def common_fault(stage: str, count: int, causes: Sequence[BaseException]) -> DeliveryError | None:
+    """Each of `count` records, tried alone, fails for one and the same cause: then none of them is to blame."""
+    places = {where(cause) for cause in causes}
+    if not len(causes) == count > 1 or len(places) != 1:
+        return None
+    return DeliveryError(
+        f"each of {count} records, tried alone, makes {stage} raise {places.pop()}: the cause is "
+        "not the mail. Nothing was rejected; mend it and start the worker again, it resumes from the committed offset."
+    )
 
 
 def where(error: BaseException) -> str:

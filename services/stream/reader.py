@@ -17,7 +17,7 @@ from mailweir.schemas.errors import DeliveryError, DependencyError, MailweirErro
 from mailweir.schemas.topics import DEAD
 from mailweir.services.stream.batch import Abandoned, Batch, Publisher, agent_ended
 from mailweir.services.stream.contact import ContactWatch
-from mailweir.services.stream.faults import dead_cause, dependency, where
+from mailweir.services.stream.faults import common_fault, dead_cause, dependency, where
 from mailweir.services.stream.gather import Gatherer
 from mailweir.services.stream.lag import LagMeter
 from mailweir.services.stream.plan import Progress, ReaderPlan
@@ -67,6 +67,7 @@ class Reader(Service):
         self._proof = Proof(plan.stage, source, metrics)
         self._contact = ContactWatch(plan.stage, plan.bootstrap, source, metrics)
         self._batch: Batch | None = None
+        self._in_hand: Sequence[Record] = ()  # in the agent's hands, not yet committed
         self._idle = asyncio.Event()
         self._idle.set()
         self._owned = asyncio.Event()
@@ -97,11 +98,13 @@ class Reader(Service):
 
     @Service.task
     async def _watch(self) -> None:
-        """Look after the broker, whatever the loop is waiting for."""
+        """Look after the broker and what comes behind a batch that is held, whatever the loop is waiting for."""
         try:
             while not self.should_stop:
                 partitions = self.progress.partitions if self._owned.is_set() else None
                 await self._contact.look(time.monotonic(), partitions)
+                if self._in_hand and self._owned.is_set():
+                    self._report()
                 await self.sleep(_LOOK_SECONDS)
         except (DeliveryError, TopicMissing) as error:
             self._give_up(error)
@@ -151,7 +154,7 @@ class Reader(Service):
 
     async def _handle(self, records: list[Record]) -> None:
         self._idle.clear()
-        epoch = self._epoch
+        epoch, self._in_hand = self._epoch, records
         try:
             self._lag.begin(records)
             self.progress.behind = max(self.progress.behind, len(records))
@@ -161,7 +164,7 @@ class Reader(Service):
         except Abandoned:
             self._leave(records, epoch)
         finally:
-            self._batch = None
+            self._batch, self._in_hand = None, ()
             self._idle.set()
 
     def _leave(self, records: Sequence[Record], epoch: int) -> None:
@@ -202,11 +205,8 @@ class Reader(Service):
         log.error("stage_raised", stage=self.plan.stage, error=where(error), **batch_context(records))
         self._metrics.redelivered.labels(self.plan.stage, "raised").inc(len(records))
         guilty = [(record, alone) for record in records if (alone := await self._settle([record], _ATTEMPTS))]
-        if len(guilty) == len(records) > 1 and len({where(cause) for _, cause in guilty}) == 1:
-            raise DeliveryError(
-                f"each of {len(records)} records, tried alone, makes {self.plan.stage} raise {where(guilty[0][1])}: the cause is "
-                "not the mail. Nothing was rejected; mend it and start the worker again, it resumes from the committed offset."
-            )
+        if fault := common_fault(self.plan.stage, len(records), [cause for _, cause in guilty]):
+            raise fault
         for record, cause in guilty:
             await self._bury(record, cause)
 
@@ -225,6 +225,7 @@ class Reader(Service):
             except DependencyError as error:
                 tries += 1
                 await self._wait_out("commit", tries, error)
+        self._in_hand = ()
         self._metrics.commits.labels(self.plan.stage, "done" if done else "refused").inc()
         if not done:
             self._metrics.redelivered.labels(self.plan.stage, "not_committed").inc(len(records))
@@ -274,10 +275,9 @@ class Reader(Service):
             self._abandon()
 
     def _abandon(self) -> None:
-        batch = self._batch
-        log.warning("batch_abandoned", stage=self.plan.stage, **batch_context(batch.records if batch else ()))
-        if batch:
-            batch.abandon()
+        log.warning("batch_abandoned", stage=self.plan.stage, **batch_context(self._in_hand))
+        if self._batch:
+            self._batch.abandon()
 
     def _hopeless(self) -> bool:
         """Whether the batch in hand waits for something that is away."""
@@ -295,6 +295,6 @@ class Reader(Service):
             self._batch.raise_if_abandoned()
 
     def _report(self) -> None:
-        self.progress.behind = self._lag.report(self._source.lag(), self._gatherer.waiting())
+        self.progress.behind = self._lag.report(self._source.lag(), [*self._in_hand, *self._gatherer.waiting()])
         if not self.progress.behind:
             self.progress.moved_at = time.monotonic()

@@ -110,6 +110,30 @@ async def test_health_tells_ready_and_stalled() -> None:
         assert host.health.stalled() == ["ingest"]
 
 
+async def test_mail_that_comes_behind_a_held_batch_is_counted() -> None:
+    """A stage that hangs: the lag says what lies in its hands, and grows with what is written meanwhile."""
+    bus = memory_bus(1)
+    write_raw(bus, 5)
+    go = asyncio.Event()
+
+    async def hang(records: Sequence[Record]) -> Results:
+        await go.wait()
+        return await parse_all(records)
+
+    async with running(bus, hang) as host:
+        place = {"stage": "ingest", "topic": "mail.raw", "partition": "0"}
+
+        def lag() -> float | None:
+            return host.metrics.registry.get_sample_value("mailweir_lag_records", place)
+
+        await until(lambda: lag() == 5)
+        write_raw(bus, 7)
+        await until(lambda: lag() == 12)
+        go.set()
+        await until(lambda: lag() == 0)
+    assert len(parsed_ids(bus)) == 12
+
+
 async def test_partitions_that_come_and_go_are_no_progress() -> None:
     """A worker whose commits are refused and whose partitions return in a moment is not alive, and its repeats are counted."""
     bus = memory_bus(1)
