@@ -27,7 +27,7 @@ from mailweir.schemas.events import Feedback, ReviewAsked
 from mailweir.services.app import Host
 from mailweir.services.broker import KafkaCluster
 from mailweir.services.cli.app import app
-from mailweir.services.feedback.find import Finder
+from mailweir.services.feedback.find import Finder, Found
 from mailweir.services.review.agent import register
 from mailweir.services.settings import Settings
 from mailweir.services.stream import KafkaBus
@@ -163,4 +163,4 @@ async def test_from_a_decision_to_a_persons_word(kafka: KafkaCluster, tmp_path: 
     finder = Finder(KafkaBus(known).lookup(), known)
     found = await finder.find(words)
     await finder.stop()
-    assert [pair[0].decision_id for pair in found if isinstance(pair, tuple)] == [word.decision_id for word in words]
+    assert [one.decision.decision_id for one in found if isinstance(one, Found)] == [word.decision_id for word in words]

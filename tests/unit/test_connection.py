@@ -75,6 +75,9 @@ def test_a_refused_connection_over_tls_is_closed_when_the_error_is_told(tmp_path
             async with admin_client(settings):
                 pass
 
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()  # what other tests left is not told of this one
     with _slow_to_part(tmp_path) as (address, certificate), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ResourceWarning)
         asyncio.run(refused(load_settings(kafka_bootstrap=address, kafka_security="SSL", kafka_ca_file=certificate)))
