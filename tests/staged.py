@@ -7,7 +7,7 @@ import itertools
 import subprocess
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,16 @@ async def at_work(host: Host) -> AsyncIterator[Host]:
     async with hosted(host):
         await until(host.health.ready, 60)
         yield host
+
+
+@asynccontextmanager
+async def meanwhile(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Done beside what is in the block, and cut off with it."""
+    going_on = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        going_on.cancel()
 
 
 async def write(known: Settings, *records: Outgoing) -> None:
@@ -94,12 +104,8 @@ async def slow(bootstrap: str) -> AsyncIterator[Host]:
         return await parse_all(records)
 
     add_stage(host, handle)
-    async with at_work(host):
-        coming = asyncio.create_task(_keep_writing(known))
-        try:
-            yield host
-        finally:
-            coming.cancel()
+    async with at_work(host), meanwhile(_keep_writing(known)):
+        yield host
 
 
 async def _keep_writing(known: Settings) -> None:
@@ -142,12 +148,8 @@ async def shipped(folder: Path) -> AsyncIterator[Host]:
     host = Host(settings(kafka_security="SSL", kafka_ca_file=folder / "ca.pem"), bus)
     register_ingest(host)
     register_classify(host)
-    async with at_work(host):
-        coming = asyncio.create_task(_keep_giving(bus))
-        try:
-            yield host
-        finally:
-            coming.cancel()
+    async with at_work(host), meanwhile(_keep_giving(bus)):
+        yield host
 
 
 async def _keep_giving(bus: MemoryBus) -> None:

@@ -17,7 +17,7 @@ from mailweir.schemas.errors import DependencyError, SetupError
 from mailweir.services.lifeline import end_with
 from mailweir.services.settings import Settings
 
-__all__ = ["WorkerProcess", "check_running", "running_workers"]
+__all__ = ["WorkerProcess", "check_running", "end", "running_workers"]
 
 _READY_S = 90.0  # a cold start loads libraries and the bundle from a slow disk
 _STOP_S = 15.0  # the batch in hand and leaving the groups
@@ -65,14 +65,19 @@ class WorkerProcess:
 
     async def stop(self) -> None:
         """Let it finish the batch in hand; kill it if it does not."""
-        with suppress(ProcessLookupError):
-            self.process.terminate()
-        try:
-            async with asyncio.timeout(_STOP_S):
-                await self.process.wait()
-        except TimeoutError:
-            self.process.kill()
-            await self.process.wait()
+        await end(self.process)
+
+
+async def end(process: asyncio.subprocess.Process) -> None:
+    """Ask a process of ours to end; kill it if it does not."""
+    with suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        async with asyncio.timeout(_STOP_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ from yarl import URL
 
 from mailweir.schemas.errors import DependencyError, SettingsError
 from mailweir.services.broker.ports import draw, taken
-from mailweir.services.cli.children import WorkerProcess
+from mailweir.services.cli.children import WorkerProcess, end
 from mailweir.services.cli.dashboard import RUNBOOKS
 from mailweir.services.lifeline import end_with
 
@@ -30,7 +30,6 @@ __all__ = ["live_dashboard"]
 _PAGE_PORT, _PROMETHEUS_PORT = 8090, 9090  # the usual ones, where they are free
 _SCRAPE_S = 5  # a person looks on
 _FIRST_LOOK_S = 15.0
-_STOP_S = 15.0
 
 
 @asynccontextmanager
@@ -111,15 +110,4 @@ async def _scraping(
     try:
         yield
     finally:
-        await _end(process)
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    with suppress(ProcessLookupError):
-        process.terminate()
-    try:
-        async with asyncio.timeout(_STOP_S):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
+        await end(process)
